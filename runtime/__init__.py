@@ -1,0 +1,1 @@
+"""What every Watershed process has: settings read once, structured logs, metrics, health endpoints, a clean stop."""

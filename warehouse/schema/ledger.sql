@@ -1,0 +1,125 @@
+-- The ledger: what is landed, what is loaded, what still has to be, and what was published. Idempotent.
+
+create table if not exists ledger.landed (
+    type text primary key,
+    land_seq bigint not null,              -- of the last commit that carried rows or moved offsets
+    through timestamptz not null,          -- everything Kafka took before this instant is in the lake
+    updated_at timestamptz not null default now()
+);
+comment on table ledger.landed is 'Written by the lander: how far each type''s topic is in the lake.';
+
+create table if not exists ledger.collectors (
+    collector_id text primary key,
+    assigned bigint not null,              -- sequences 1..assigned were handed out
+    acknowledged bigint not null,          -- of these, so many were answered with 2xx
+    durable_through timestamptz not null,  -- everything acknowledged before this instant is in Kafka (not only in a spool)
+    closed boolean not null default false, -- stopped cleanly, or settled by a later start: nothing more will come
+    seen_at timestamptz not null default now()
+);
+comment on table ledger.collectors is 'The newest receipt of each collector process, written by the lander.';
+
+create table if not exists ledger.cursors (
+    type text primary key,
+    land_seq bigint not null default 0,    -- rows with a greater land_seq have not been looked at
+    metadata_location text,                -- the table's metadata then: equal means nothing new
+    loaded_through timestamptz,            -- everything received before this is in rollups, but for what is in ledger.touched
+    updated_at timestamptz not null default now()
+);
+comment on table ledger.cursors is 'How far each type has been loaded from the lake.';
+
+create sequence if not exists ledger.change_seq;
+
+create table if not exists ledger.touched (
+    type text not null,
+    tenant text not null,
+    minute timestamptz not null,
+    change_id bigint not null default nextval('ledger.change_seq'),
+    cause text not null,                   -- load, late, repair, reprocess, erasure
+    received_from timestamptz not null,    -- the oldest receipt among what touched it
+    events bigint not null default 0,      -- how many events touched it: an estimate to size chunks by
+    touched_at timestamptz not null default now(),
+    primary key (type, tenant, minute)
+);
+create index if not exists touched_newest_first on ledger.touched (type, minute desc);
+comment on table ledger.touched is 'Minutes to recompute from the lake; the only way anything reaches the rollups.';
+
+create table if not exists ledger.cells (
+    type text not null,
+    tenant text not null,
+    minute timestamptz not null,           -- of occurrence
+    received_hour timestamptz not null,    -- of receipt
+    landed bigint not null,                -- rows in the lake
+    counted bigint not null,               -- the winners: what the rollups count
+    duplicates bigint not null,            -- same id, same content
+    collisions bigint not null,            -- same id, other content: kept, booked, not charted
+    copies bigint not null,                -- of the duplicates: the very same (collector_id, sequence) again
+    minted bigint not null,                -- of counted: the collector minted the id
+    over_cap bigint not null,              -- of counted: summed under (other)
+    primary key (type, tenant, minute, received_hour)
+);
+comment on table ledger.cells is 'landed = counted + duplicates + collisions, by minute of occurrence and hour of receipt.';
+
+create table if not exists ledger.unpublished (
+    type text not null,
+    tenant text not null,
+    hour timestamptz not null,
+    change_id bigint not null default nextval('ledger.change_seq'),
+    cause text not null,
+    received_from timestamptz not null,
+    changed_at timestamptz not null default now(),
+    claimed_by uuid,                       -- the build run that has it in hand
+    claimed_change_id bigint,              -- change_id when it was claimed: a later change survives the publication
+    primary key (type, tenant, hour)
+);
+comment on table ledger.unpublished is 'Hours whose rollups changed and whose marts do not show it yet.';
+
+create table if not exists ledger.loads (
+    run_id uuid not null,
+    type text not null,
+    started_at timestamptz not null,
+    finished_at timestamptz,
+    land_seq_from bigint not null,
+    land_seq_to bigint not null,
+    events_read bigint not null default 0,
+    minutes_touched bigint not null default 0,
+    minutes_recomputed bigint not null default 0,
+    rows_written bigint not null default 0,
+    minutes_left bigint not null default 0,
+    primary key (run_id, type)
+);
+
+create table if not exists ledger.gate_results (
+    run_id uuid not null,
+    stage text not null check (stage in ('rollups', 'marts')),
+    suite text not null,
+    expectation text not null,
+    severity text not null check (severity in ('stop', 'warn')),
+    tenant text not null,                  -- '*' when it passed for all
+    success boolean not null,
+    observed text,
+    checked_at timestamptz not null default now()
+);
+create index if not exists gate_results_run on ledger.gate_results (run_id);
+
+create table if not exists ledger.publications (
+    run_id uuid not null,
+    tenant text not null,
+    published_at timestamptz not null default now(),
+    rows_written bigint not null,
+    held_because text,                     -- a stop expectation that kept this tenant's candidate out; null when published
+    primary key (run_id, tenant)
+);
+
+create table if not exists ledger.restatements (
+    restatement_id bigint generated always as identity primary key,
+    run_id uuid not null,
+    mart text not null,
+    tenant text not null,
+    period_start timestamptz not null,
+    key jsonb not null,                    -- the row's other key columns
+    old jsonb,                             -- the measures before; null: the row was not there
+    new jsonb,                             -- the measures after; null: the row is gone
+    cause text not null,
+    restated_at timestamptz not null default now()
+);
+create index if not exists restatements_mart_period on ledger.restatements (mart, tenant, period_start);
