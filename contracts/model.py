@@ -59,7 +59,7 @@ class FieldSpec:
 
 @dataclass(frozen=True)
 class Dimension:
-    """A column of the rollup's key. An absent field shows as :data:`NONE`, an absent region as :data:`UNKNOWN_REGION`."""
+    """A column of the rollup's key. An absent field is :data:`NONE`, an absent region :data:`UNKNOWN_REGION`."""
 
     name: str
     field: str

@@ -76,7 +76,7 @@ def resolve(schema: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def decimal_pattern(precision: int, scale: int, *, signed: bool) -> str:
-    """The pattern of a decimal string that fits ``decimal(precision, scale)``: one way to write a number, no exponent."""
+    """The pattern of a string that fits ``decimal(precision, scale)``: no exponent, no leading zeros."""
     whole = precision - scale
     digits = "0" if whole == 0 else f"(0|[1-9][0-9]{{0,{whole - 1}}})"
     fraction = "" if scale == 0 else rf"(\.[0-9]{{1,{scale}}})?"
@@ -94,7 +94,7 @@ def _pointer(path: list[str | int]) -> str:
 
 def _contract(type_: str, version: int, schema: dict[str, Any]) -> Contract:
     meta = schema["x-watershed"]
-    required, pii = set(schema.get("required", ())), tuple(meta["pii"])
+    required, pii = set(schema["required"]), tuple(meta["pii"])
     return Contract(
         type=type_,
         version=version,
@@ -158,9 +158,7 @@ def _problems(contract: Contract) -> list[str]:
     problems = [f"field {n!r} is a column of the envelope; call it otherwise" for n in names if n in RESERVED]
     problems += [f"field {n!r} is the name of a hash column; call it otherwise" for n in names if n in hashes]
     problems += [
-        f"required field {n!r} is not among the properties"
-        for n in contract.schema.get("required", ())
-        if n not in names
+        f"required field {n!r} is not among the properties" for n in contract.schema["required"] if n not in names
     ]
     problems += [f"pii names {n!r}, which is no field" for n in contract.pii if n not in names]
     problems += [f"field {f.name!r} needs a description" for f in contract.fields if not f.description]
