@@ -1,0 +1,44 @@
+-- Who may do what. Taken away first and given anew, so that a right that leaves this file leaves the database.
+-- The roles belong to the stack; what dbt makes in its schemas it grants to gate and publisher itself (`+grants`).
+
+revoke all on all tables in schema rollups, ledger, marts from loader, dbt, gate, publisher, reader, lander;
+revoke all on all sequences in schema ledger from loader, dbt, gate, publisher, reader, lander;
+revoke all on schema rollups, ledger, staging, intermediate, marts_build, marts
+from loader, dbt, gate, publisher, reader, lander;
+
+grant usage on schema sketch to loader, dbt, gate, publisher, reader;
+
+-- loader: lake to rollups, and the books of it.
+grant usage on schema rollups, ledger to loader;
+grant select, insert, delete on all tables in schema rollups to loader;
+grant execute on function rollups.ensure_months to loader;
+grant select on ledger.landed to loader;
+grant select, insert, update, delete on
+ledger.touched, ledger.cells, ledger.cursors, ledger.unpublished, ledger.loads
+to loader;
+grant usage, select on sequence ledger.change_seq to loader;
+
+-- dbt: rollups to candidates.
+grant usage on schema rollups, ledger to dbt;
+grant select on all tables in schema rollups, ledger to dbt;
+grant usage, create on schema staging, intermediate, marts_build to dbt;
+
+-- gate: looks at everything before the marts, and says what it saw.
+grant usage on schema rollups, ledger, marts_build to gate;
+grant select on all tables in schema rollups, ledger to gate;
+grant insert on ledger.gate_results to gate;
+
+-- publisher: candidates to marts, and what changed by it.
+grant usage on schema ledger, marts_build, marts to publisher;
+grant select on all tables in schema ledger to publisher;
+grant update, delete on ledger.unpublished to publisher;
+grant insert on ledger.restatements, ledger.publications to publisher;
+grant select, insert, update, delete on all tables in schema marts to publisher;
+
+-- lander: how far the lake is.
+grant usage on schema ledger to lander;
+grant select, insert, update on ledger.landed, ledger.collectors to lander;
+
+-- reader: dashboards and clients, finished numbers only.
+grant usage on schema marts to reader;
+grant select on all tables in schema marts to reader;
