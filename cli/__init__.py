@@ -1,0 +1,1 @@
+"""The ``watershed`` command: a thin assembly of each room's own commands."""

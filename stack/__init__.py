@@ -1,0 +1,1 @@
+"""The native local stack: real servers as plain processes under ``.local/``, all bound to 127.0.0.1."""

@@ -1,0 +1,82 @@
+"""Mounts every room's commands; a command's room is imported only when it is called, so that each starts quickly."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from runtime.settings import SettingsError
+
+REPO = Path(__file__).resolve().parent.parent
+
+ROOMS = {
+    "contracts": "contracts.commands",
+    "demo": "demo.commands",
+    "docs": "dbt_project.docs_commands",
+    "gate": "expectations.commands",
+    "import-access-log": "collector.import_commands",
+    "keys": "collector.commands:keys",
+    "lake": "collector.lake_commands",
+    "load": "spark_jobs.commands",
+    "marts": "warehouse.marts_commands",
+    "publish": "warehouse.marts_commands:publish",
+    "spool": "collector.commands:spool",
+    "stack": "stack.commands",
+    "topics": "collector.commands:topics",
+    "warehouse": "warehouse.commands",
+}
+"""Command, and ``module`` or ``module:attribute`` (default ``app``) that holds its typer application."""
+
+
+class Rooms(TyperGroup):
+    """A group whose members are imported when they are named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, sorted."""
+        del ctx
+        return sorted(ROOMS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command called ``cmd_name``, or None."""
+        del ctx
+        if cmd_name not in ROOMS:
+            return None
+        module, _, attribute = ROOMS[cmd_name].partition(":")
+        command = get_command(getattr(importlib.import_module(module), attribute or "app"))
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=Rooms, no_args_is_help=True, help="Watershed: events from HTTP to charts, every number traceable."
+)
+
+
+@app.callback()
+def watershed() -> None:
+    """Watershed: events from HTTP to charts, every number traceable."""
+
+
+def adopt_stack_environment() -> None:
+    """Take the endpoints of the local stack from its ``env`` file, where it has one; what is set already wins."""
+    file = Path(os.environ.get("WATERSHED_STATE", REPO / ".local")) / "env"
+    if not file.exists():
+        return
+    for line in file.read_text().splitlines():
+        name, _, value = line.partition("=")
+        os.environ.setdefault(name, value)
+
+
+def main() -> None:
+    """Run the command line; a missing or malformed setting is one line, not a traceback."""
+    adopt_stack_environment()
+    try:
+        app()
+    except SettingsError as error:
+        sys.stderr.write(f"watershed: {error}\n")
+        sys.exit(2)

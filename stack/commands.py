@@ -1,0 +1,98 @@
+"""``watershed stack …``: what ``make up``, ``down``, ``status`` and ``reset`` call."""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from runtime.settings import SettingsError
+from stack.lifecycle import Stack
+from stack.programs import StackError
+from stack.settings import StackSettings
+
+app = typer.Typer(help="The native local stack: real servers as plain processes.", no_args_is_help=True)
+console = Console(highlight=False)
+
+Only = Annotated[list[str] | None, typer.Option(help="Only this part and what it needs (repeatable).")]
+
+
+def _stack(only: list[str] | None = None) -> Stack:
+    try:
+        return Stack(StackSettings.read(), only)
+    except (StackError, SettingsError, ValueError) as error:
+        raise _failed(error) from error
+
+
+def _failed(error: Exception) -> typer.Exit:
+    sys.stderr.write(f"stack: {error}\n")
+    return typer.Exit(1)
+
+
+def _say(part: str, what: str) -> None:
+    console.print(f"  {part:<20} {what}")
+
+
+@app.command()
+def up(only: Only = None) -> None:
+    """Start every server in order and wait until each is ready."""
+    start = time.monotonic()
+    stack = _stack(only)
+    try:
+        stack.up(_say)
+    except StackError as error:
+        raise _failed(error) from error
+    console.print(
+        f"up in {time.monotonic() - start:.0f} s; endpoints and log-ins: {stack.settings.watershed_state / 'env'}"
+    )
+
+
+@app.command()
+def down() -> None:
+    """Stop every process; the data stays."""
+    try:
+        _stack().down(_say)
+    except StackError as error:
+        raise _failed(error) from error
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Show each process: state, memory, whether it is ready and, if not, why. Exits 1 unless all are."""
+    rows = _stack().status()
+    if as_json:
+        sys.stdout.write(json.dumps({"programs": [asdict(row) for row in rows]}) + "\n")
+    elif not rows:
+        console.print("down: `make up` starts it")
+    else:
+        table = Table("process", "state", "pid", "up (s)", "memory (MiB)", "ready", "log")
+        for row in rows:
+            ready = "yes" if row.reason is None else f"no: {row.reason}"
+            table.add_row(
+                row.name, row.state, str(row.pid), str(row.seconds_up), f"{row.resident_mb:.0f}", ready, row.log
+            )
+        console.print(table)
+        console.print(f"{sum(row.resident_mb for row in rows):.0f} MiB in all")
+    if not rows or any(row.reason for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Really delete; without it, only say what would go.")] = False,
+) -> None:
+    """Stop everything and delete all data, logs and secrets of the stack."""
+    stack = _stack()
+    if not yes:
+        for path in stack.doomed():
+            console.print(f"  would delete {path}")
+        console.print("nothing was deleted: `make reset YES=1` does it")
+        return
+    try:
+        stack.reset(_say)
+    except StackError as error:
+        raise _failed(error) from error

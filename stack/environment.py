@@ -1,0 +1,86 @@
+"""What each process is told: the effective endpoints and, of the credentials, only its own."""
+
+import os
+from collections.abc import Mapping
+
+from stack.secrets import write_private
+from stack.servers import kafka_broker, object_store, postgres, redis_server, spark_connect
+from stack.settings import LOCAL, REPO, StackSettings
+
+LAKE_WAREHOUSE = f"s3://{object_store.BUCKET}/warehouse"
+DEMO_TENANT = "demo"
+ADMIN = "admin"
+
+
+def base() -> dict[str, str]:
+    """What every process gets, whoever started the stack and with whatever environment."""
+    passed = {name: os.environ[name] for name in ("HOME", "JAVA_HOME", "TMPDIR") if name in os.environ}
+    path = f"{LOCAL / 'envs' / 'core' / 'bin'}:{os.environ['PATH']}"
+    return {**passed, "PATH": path, "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
+
+
+def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
+    """Every endpoint and credential of the stack, by the names that outsiders rely on (``.local/env``)."""
+    local = "http://127.0.0.1:{}"
+    docs = local.format(settings.port("docs"))
+    catalog = postgres.dsn(settings, secrets, "catalog", "catalog")
+    values = {
+        "COLLECTOR_URL": local.format(settings.port("collector")),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_broker.bootstrap(settings),
+        "S3_ENDPOINT": object_store.endpoint(settings),
+        "AWS_ACCESS_KEY_ID": secrets["s3_access"],
+        "AWS_SECRET_ACCESS_KEY": secrets["s3_secret"],
+        "AWS_REGION": object_store.REGION,
+        "LAKE_WAREHOUSE": LAKE_WAREHOUSE,
+        "LAKE_CATALOG_URI": "postgresql+psycopg" + catalog.removeprefix("postgresql"),
+        "WAREHOUSE_DSN": postgres.dsn(settings, secrets, "watershed"),
+        "REDIS_URL": redis_server.url(settings, secrets),
+        "SPARK_REMOTE": spark_connect.remote(settings),
+        "AIRFLOW_URL": local.format(settings.port("airflow")),
+        "AIRFLOW_USER": ADMIN,
+        "AIRFLOW_PASSWORD": secrets["airflow_admin"],
+        "SUPERSET_URL": local.format(settings.port("superset")),
+        "SUPERSET_USER": ADMIN,
+        "SUPERSET_PASSWORD": secrets["superset_admin"],
+        "DBT_DOCS_URL": f"{docs}/dbt/",
+        "DATA_DOCS_URL": f"{docs}/data-docs/",
+        "LANDER_URL": local.format(settings.port("lander")),
+        "DOCS_URL": docs,
+        "KEYS_FILE": str(settings.watershed_state / "keys.json"),
+        "VISITOR_HASH_KEY": secrets["visitor_hash_key"],
+        "SITE_DIR": str(settings.site),
+        "WATERSHED_STATE": str(settings.watershed_state),
+    }
+    for role in ("loader", "dbt", "gate", "publisher", "reader", "lander"):
+        values[f"{role.upper()}_DSN"] = postgres.dsn(settings, secrets, role)
+    for name in ("WRITE_KEY", "BROWSER_WRITE_KEY"):
+        if name.lower() in secrets:
+            values[name] = secrets[name.lower()]
+    return values
+
+
+LAKE = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "LAKE_WAREHOUSE", "LAKE_CATALOG_URI")
+PIPELINE = (
+    *LAKE, "SPARK_REMOTE", "KAFKA_BOOTSTRAP_SERVERS", "LOADER_DSN", "DBT_DSN", "GATE_DSN", "PUBLISHER_DSN", "SITE_DIR",
+    "WATERSHED_STATE", "DATA_DOCS_URL", "DBT_DOCS_URL",
+)  # fmt: skip
+OF_PROCESS: Mapping[str, tuple[str, ...]] = {
+    "collector": ("KAFKA_BOOTSTRAP_SERVERS", "KEYS_FILE"),
+    "lander": (*LAKE, "KAFKA_BOOTSTRAP_SERVERS", "LANDER_DSN", "VISITOR_HASH_KEY"),
+    "docs": ("SITE_DIR",),
+    "airflow": PIPELINE,
+    "superset": ("READER_DSN", "REDIS_URL", "SUPERSET_USER", "SUPERSET_PASSWORD"),
+}
+"""Which of the effective values each room's process is given."""
+
+
+def of(process: str, settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The environment of one of our processes: the base and its own values."""
+    values = effective(settings, secrets)
+    return {**base(), "PYTHONPATH": str(REPO), **{name: values[name] for name in OF_PROCESS[process]}}
+
+
+def write(settings: StackSettings, secrets: Mapping[str, str]) -> None:
+    """Write ``<state>/env``: ``NAME=value`` lines, readable by their owner only."""
+    values = effective(settings, secrets)
+    write_private(settings.watershed_state / "env", "".join(f"{name}={value}\n" for name, value in values.items()))

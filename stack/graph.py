@@ -1,0 +1,87 @@
+"""Brings parts up in dependency order, as much at once as the order allows, and says what each is waiting for."""
+
+import graphlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from stack.programs import Part, Program, StackError
+from stack.supervise import Supervisor
+
+POLL_SECONDS = 0.25
+FAILED_STARTS = 3
+"""A program that died this often while it was waited for will not come up by itself."""
+DOWN_STATES = {"BACKOFF", "EXITED", "FATAL"}
+
+Progress = Callable[[str, str], None]
+"""Told (part, what happened)."""
+
+
+def in_order(parts: Sequence[Part]) -> list[Part]:
+    """``parts`` so that each comes after what it needs.
+
+    :raises StackError: when a part needs one that is not there, or they need each other.
+    """
+    by_name = {part.name: part for part in parts}
+    for part in parts:
+        if missing := set(part.needs) - set(by_name):
+            raise StackError(f"{part.name} needs {', '.join(sorted(missing))}, which this stack does not have")
+    try:
+        order = graphlib.TopologicalSorter({part.name: part.needs for part in parts}).static_order()
+        return [by_name[name] for name in order]
+    except graphlib.CycleError as error:
+        raise StackError(f"the parts need each other: {error.args[1]}") from error
+
+
+def bring_up(parts: Sequence[Part], supervisor: Supervisor, ready_seconds: float, say: Progress) -> None:
+    """Start every part once what it needs is ready; return when all are.
+
+    :raises StackError: the first failure, after the parts already being started have settled.
+    """
+    sorter = graphlib.TopologicalSorter({part.name: part.needs for part in parts})
+    by_name = {part.name: part for part in parts}
+    sorter.prepare()
+    cancelled = threading.Event()
+    running: dict[Future[None], str] = {}
+    failure: BaseException | None = None
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="up") as pool:
+        while sorter.is_active() and failure is None:
+            for name in sorter.get_ready():
+                running[pool.submit(_one, by_name[name], supervisor, ready_seconds, say, cancelled)] = name
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                name = running.pop(future)
+                failure = failure or future.exception()
+                sorter.done(name)
+        if failure is not None:
+            cancelled.set()
+    if failure is not None:
+        raise failure
+
+
+def _one(part: Part, supervisor: Supervisor, ready_seconds: float, say: Progress, cancelled: threading.Event) -> None:
+    start = time.monotonic()
+    if not isinstance(part, Program):
+        part.do()
+        say(part.name, f"done ({time.monotonic() - start:.1f} s)")
+        return
+    if supervisor.info()[part.name]["statename"] not in {"STARTING", "RUNNING"}:
+        part.prepare()
+        supervisor.start_program(part.name)
+    deaths, was_down = 0, False
+    while (reason := part.not_ready()) is not None:
+        state = supervisor.info()[part.name]
+        is_down = state["statename"] in DOWN_STATES
+        deaths, was_down = deaths + (is_down and not was_down), is_down
+        if deaths >= FAILED_STARTS or state["statename"] == "FATAL":
+            raise StackError(
+                f"{part.name} does not stay up ({state['spawnerr'] or reason}): see {state['stdout_logfile']}"
+            )
+        if time.monotonic() - start > ready_seconds:
+            raise StackError(
+                f"{part.name} is not ready after {ready_seconds:.0f} s ({reason}): see {state['stdout_logfile']}"
+            )
+        if cancelled.wait(POLL_SECONDS):
+            return
+    say(part.name, f"ready ({time.monotonic() - start:.1f} s)")
