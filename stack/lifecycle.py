@@ -88,7 +88,7 @@ class Stack:
         rows = []
         for program in self.programs:
             info = known.get(program.name, {"statename": "UNKNOWN", "pid": 0, "start": 0, "stdout_logfile": ""})
-            running = info["statename"] == "RUNNING"
+            running = info["statename"] in {"STARTING", "RUNNING"}
             up = int(time.time()) - info["start"] if running else 0
             reason = program.not_ready() if running else f"is {info['statename'].lower()}"
             memory = resident_mb(info["pid"])

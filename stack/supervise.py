@@ -1,6 +1,7 @@
 """The supervisor: supervisord keeps the programs running; this module writes its configuration and talks to it."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from stack.programs import Program, StackError
 from stack.secrets import write_private
@@ -128,7 +129,12 @@ stdout_logfile_backups={ROTATED_KEPT}
         """Start ``name`` unless it runs; returns before it is ready."""
         if self.info()[name]["statename"] in {"STARTING", "RUNNING"}:
             return
-        self._rpc().startProcess(name, False)
+        try:
+            self._rpc().startProcess(name, False)
+        except xmlrpc.client.Fault as fault:
+            # It had died and supervisord was quicker to start it again.
+            if fault.faultCode != Faults.ALREADY_STARTED:
+                raise
 
     def stop_program(self, name: str) -> None:
         """Stop ``name`` and wait until it is gone."""
@@ -165,10 +171,11 @@ stdout_logfile_backups={ROTATED_KEPT}
         """End what is left of a stack whose supervisor is gone; how many processes that were."""
         left = self.strays()
         for process in left:
-            _signal(process, "terminate")
+            # For Postgres SIGTERM means "once every client has left"; SIGINT means now, and cleanly.
+            _signal(process, signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
         _, stubborn = psutil.wait_procs(left, timeout=20)
         for process in stubborn:
-            _signal(process, "kill")
+            _signal(process, signal.SIGKILL)
         psutil.wait_procs(stubborn, timeout=10)
         return len(left)
 
@@ -177,9 +184,9 @@ stdout_logfile_backups={ROTATED_KEPT}
         return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 
-def _signal(process: psutil.Process, how: str) -> None:
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
     try:
-        getattr(process, how)()
+        process.send_signal(number)
     except psutil.NoSuchProcess:
         return
 

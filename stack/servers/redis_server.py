@@ -25,6 +25,7 @@ def _prepare(settings: StackSettings, secrets: Mapping[str, str]) -> None:
         "maxmemory 128mb",
         "maxmemory-policy allkeys-lru",
         "loglevel warning",
+        "set-proc-title no",  # a changed title overwrites the environment by which the stack knows its processes
     ]
     write_private(settings.run / "redis.conf", "\n".join(lines) + "\n")
 

@@ -1,0 +1,73 @@
+"""Fixtures that every test may use: the real servers, started once a run, on ports and in a folder of their own."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stack.lifecycle import Stack
+from stack.settings import LOCAL, StackSettings
+
+REPO = Path(__file__).resolve().parent.parent
+TEST_PORT_OFFSET = 1000
+SERVERS = ("topics", "lake-tables", "warehouse-schema", "redis", "spark-connect")
+"""The parts that integration tests stand on; the end-to-end tests start the rest."""
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A stack that tests talk to: ``env`` holds every endpoint and credential by name."""
+
+    env: Mapping[str, str]
+    settings: StackSettings
+
+
+def _test_settings() -> StackSettings:
+    return StackSettings(watershed_state=LOCAL / "test", port_offset=TEST_PORT_OFFSET)
+
+
+def _read_env(path: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+
+
+def _say(part: str, what: str) -> None:
+    sys.stderr.write(f"  {part:<20} {what}\n")
+
+
+@pytest.fixture(scope="session")
+def fresh_test_stack() -> Iterator[None]:
+    """An empty test stack at the start, no process of it left at the end."""
+    if os.environ.get("WATERSHED_TEST_ENV"):
+        yield
+        return
+    stack = Stack(_test_settings())
+    stack.reset(_say)
+    yield
+    Stack(_test_settings()).down(_say)
+
+
+@pytest.fixture(scope="session")
+def stack(fresh_test_stack: None) -> RunningStack:
+    """Real Kafka, S3, Postgres, Redis and Spark Connect, with topics, tables and schemas made.
+
+    ``WATERSHED_TEST_ENV`` names the ``env`` file of a stack that already runs, to use that instead while developing.
+    """
+    given = os.environ.get("WATERSHED_TEST_ENV")
+    if given:
+        return RunningStack(_read_env(Path(given)), StackSettings())
+    running = Stack(_test_settings(), only=SERVERS)
+    running.up(_say)
+    return RunningStack(dict(running.env), running.settings)
+
+
+@pytest.fixture(scope="session")
+def whole_stack(stack: RunningStack) -> RunningStack:
+    """Everything: also collector, lander, docs, Airflow and Superset."""
+    if os.environ.get("WATERSHED_TEST_ENV"):
+        return stack
+    running = Stack(_test_settings())
+    running.up(_say)
+    return RunningStack(_read_env(running.settings.watershed_state / "env"), running.settings)
