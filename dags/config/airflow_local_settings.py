@@ -1,0 +1,44 @@
+"""Read by every Airflow process before anything else: refuses to start with secrets that are missing or well known.
+
+Airflow itself makes up a missing key at random, in each process another one, and starts: tokens of one process are then
+refused by the other, and what is encrypted is lost at the next start.
+"""
+
+import os
+
+SECRETS = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET")
+SHORTEST = 32
+"""Characters. A generated key of 32 bytes has 44 of them in base64 and 64 in hexadecimal."""
+WELL_KNOWN = ("changeme", "secret", "password", "temporary_key", "airflow", "watershed", "default")
+
+
+def weakness(value: str) -> str | None:
+    """What is wrong with a secret, or None."""
+    if not value:
+        return "is missing"
+    if len(value) < SHORTEST:
+        return f"has {len(value)} characters, fewer than {SHORTEST}"
+    if any(word in value.lower() for word in WELL_KNOWN) or len(set(value)) < SHORTEST // 4:
+        return "is no random value"
+    return None
+
+
+def check_secrets() -> None:
+    """Look at the environment, where a value may also come from a command or a secrets backend.
+
+    :raises SystemExit: naming every secret that will not do.
+    """
+    bad = [
+        f"{name} {found}"
+        for name in SECRETS
+        if not {f"{name}_CMD", f"{name}_SECRET"} & set(os.environ) and (found := weakness(os.environ.get(name, "")))
+    ]
+    if bad:
+        raise SystemExit(
+            "Airflow does not start: " + "; ".join(bad) + ". Give it random values (`make up` makes them)."
+        )
+
+
+check_secrets()
+
+__all__: list[str] = []

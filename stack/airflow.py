@@ -1,0 +1,263 @@
+"""Airflow as four processes: their environment, their commands, and what is done before their first start.
+
+Everything Airflow reads is set here, in ``AIRFLOW__SECTION__KEY`` variables; there is no ``airflow.cfg`` of ours to
+drift from them. What the values cost and save was measured: ``docs/adr/0012-few-light-tasks-each-minute.md``.
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from stack import environment
+from stack.programs import Part, Program, StackError, Step, run_step
+from stack.secrets import write_private
+from stack.servers import postgres
+from stack.settings import LOCAL, REPO, StackSettings
+
+BIN = LOCAL / "envs" / "airflow" / "bin"
+CORE_BIN = LOCAL / "envs" / "core" / "bin"
+DAGS = REPO / "dags"
+DBT_PROJECT = REPO / "dbt_project"
+LOCK_FILE = REPO / "requirements" / "airflow.txt"
+BOOTSTRAP = "airflow-database"
+KEEP_DAYS = 7
+"""Days after which ``maintain_airflow`` deletes runs and task logs."""
+
+
+def home(settings: StackSettings) -> Path:
+    """``AIRFLOW_HOME``: task logs, the dbt manifest and the stamp of the last bootstrap."""
+    return settings.watershed_state / "airflow"
+
+
+def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    port = settings.port("airflow")
+    place = home(settings)
+    return {
+        "core": {
+            "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+            "dags_are_paused_at_creation": "False",
+            "dags_folder": str(DAGS),
+            "execute_tasks_new_python_interpreter": "False",  # fork from a warm worker: 0.1 s of CPU, not 1.3 s
+            "execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
+            "executor": "LocalExecutor",
+            "fernet_key": secrets["airflow_fernet_key"],
+            "hostname_callable": "socket.gethostname",  # the default asks DNS
+            "load_examples": "False",
+            "mp_start_method": "fork",
+            "parallelism": "4",  # load, a step of a build, housekeeping, one in hand; 32 workers took 6 GB
+            "test_connection": "Disabled",
+        },
+        "database": {
+            "sql_alchemy_conn": database_url(settings, secrets),
+            "sql_alchemy_max_overflow": "5",
+            "sql_alchemy_pool_size": "2",
+        },
+        "api": {
+            "base_url": f"http://127.0.0.1:{port}",
+            "expose_config": "False",
+            "host": "127.0.0.1",
+            "instance_name": "Watershed",
+            "port": str(port),
+            "secret_key": secrets["airflow_secret_key"],
+            "workers": "1",
+        },
+        "api_auth": {"jwt_issuer": "watershed", "jwt_secret": secrets["airflow_jwt_secret"]},
+        "fab": {"config_file": str(DAGS / "config" / "webserver_config.py"), "session_lifetime_minutes": "720"},
+        "scheduler": {
+            "catchup_by_default": "False",
+            "enable_health_check": "False",  # another process and port; the api-server tells the same
+            "parsing_cleanup_interval": "300",
+            "task_queued_timeout": "120",
+        },
+        "dag_processor": {
+            # A file that changes is parsed at once all the same; an unchanged one need not be, but it must be often
+            # enough that its DAG is not taken for stale.
+            "min_file_process_interval": "300",
+            "parsing_processes": "1",
+            "print_stats_interval": "600",
+            "refresh_interval": "30",
+        },
+        "logging": {
+            "base_log_folder": str(place / "logs"),
+            "colored_console_log": "False",
+            "dag_processor_child_process_log_directory": str(place / "logs" / "dag_processor"),
+            # A line for each of the execution API's requests would be half of all that is logged.
+            "namespace_levels": "http.access=WARNING",
+        },
+        "cosmos": {"cache_dir": str(place / "cosmos"), "enable_telemetry": "False", "propagate_logs": "False"},
+        "openlineage": {"disabled": "True", "namespace": "watershed"},
+    }
+
+
+def database_url(settings: StackSettings, secrets: Mapping[str, str]) -> str:
+    """Airflow's database as an SQLAlchemy URL."""
+    return "postgresql+psycopg2" + postgres.dsn(settings, secrets, "airflow", "airflow").removeprefix("postgresql")
+
+
+def variables(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The environment of each Airflow process; tasks pass on to ``watershed`` what is not Airflow's own."""
+    own = {
+        f"AIRFLOW__{section.upper()}__{name.upper()}": value
+        for section, values in _own_settings(settings, secrets).items()
+        for name, value in values.items()
+    }
+    place = home(settings)
+    return {
+        **environment.of("airflow", settings, secrets),
+        **own,
+        # Only Airflow's own two configuration modules: the repository's folders would hide packages from Airflow.
+        "PYTHONPATH": str(DAGS / "config"),
+        "AIRFLOW_HOME": str(place),
+        "AIRFLOW_KEEP_DAYS": str(KEEP_DAYS),
+        "AIRFLOW_MAINTENANCE_DSN": database_url(settings, secrets),
+        "DBT_BIN": str(CORE_BIN / "dbt"),
+        "DBT_MANIFEST": str(manifest(settings)),
+        "DO_NOT_TRACK": "1",
+        "WATERSHED_BIN": str(CORE_BIN / "watershed"),
+    }
+
+
+def _health(settings: StackSettings, component: str) -> Callable[[], str | None]:
+    url = f"http://127.0.0.1:{settings.port('airflow')}/api/v2/monitor/health"
+
+    def not_ready() -> str | None:
+        try:
+            answer = httpx.get(url, timeout=3)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            return f"{url}: {error or type(error).__name__}"
+        status = answer.json()[component]["status"]
+        return None if status == "healthy" else f"{url}: {component} is {status or 'not running'}"
+
+    return not_ready
+
+
+def programs(settings: StackSettings, secrets: Mapping[str, str]) -> list[Program]:
+    """The four processes. Their log servers are off: all four see the same files, and each would cost a process."""
+    env = variables(settings, secrets)
+
+    def program(name: str, component: str, words: Sequence[str], needs: tuple[str, ...]) -> Program:
+        return Program(
+            name=f"airflow-{name}",
+            argv=[BIN / "python", "-m", "airflow", name, *words],
+            env=env,
+            not_ready=_health(settings, component),
+            needs=needs,
+            stop_seconds=40,  # a load that is at work may finish
+        )
+
+    server = "airflow-api-server"
+    return [
+        program("api-server", "metadatabase", (), (BOOTSTRAP,)),
+        program("dag-processor", "dag_processor", (), (server,)),
+        program("triggerer", "triggerer", ("--skip-serve-logs",), (server,)),
+        program("scheduler", "scheduler", ("--skip-serve-logs",), (server, "warehouse-schema", "spark-connect")),
+    ]
+
+
+def parts(settings: StackSettings, secrets: Mapping[str, str]) -> list[Part]:
+    """The bootstrap and the processes."""
+    step = Step(BOOTSTRAP, lambda: bootstrap(settings, secrets), needs=("postgres-roles",))
+    return [step, *programs(settings, secrets)]
+
+
+def manifest(settings: StackSettings) -> Path:
+    """The dbt manifest from which ``rebuild_marts`` knows its models."""
+    return home(settings) / "dbt" / "manifest.json"
+
+
+def bootstrap(settings: StackSettings, secrets: Mapping[str, str]) -> None:
+    """Airflow's schema, its administrator, its pools and the dbt manifest; nothing when all that is there.
+
+    :raises StackError: when a step fails, with its last lines.
+    """
+    stamp = home(settings) / "bootstrap.json"
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    known: dict[str, object] = json.loads(stamp.read_text()) if stamp.exists() else {}
+    inputs = _inputs(settings, secrets)
+    if known.get("project") != inputs["project"] or not manifest(settings).exists():
+        _write_manifest(settings, secrets)
+    dsn = postgres.dsn(settings, secrets, "airflow", "airflow")
+    if known.get("airflow") != inputs["airflow"] or known.get("database") != _state(dsn):
+        _prepare_database(settings, secrets)
+    done = {**inputs, "database": _state(dsn)}
+    if done != known:
+        write_private(stamp, json.dumps(done, indent=1) + "\n")
+
+
+def _inputs(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, object]:
+    """Hashes of what the database and the manifest were made from."""
+    sources = sorted(path for path in DBT_PROJECT.rglob("*") if path.suffix in {".sql", ".yml", ".md", ".csv"})
+    account = f"{environment.ADMIN}\0{secrets['airflow_admin']}\0{settings.watershed_state}".encode()
+    return {
+        "airflow": _digest(LOCK_FILE.read_bytes(), (DAGS / "pools.json").read_bytes(), account),
+        "project": _digest(*(part for path in sources for part in (str(path).encode(), path.read_bytes()))),
+    }
+
+
+def _digest(*parts: bytes) -> str:
+    seen = hashlib.sha256()
+    for part in parts:
+        seen.update(hashlib.sha256(part).digest())
+    return seen.hexdigest()
+
+
+def _state(dsn: str) -> dict[str, object]:
+    """What the database says of itself: versions, administrators, pools; empty before the first migration."""
+    try:
+        with psycopg.connect(dsn) as connection:
+            versions = connection.execute(
+                "select version_num from alembic_version union all select version_num from alembic_version_fab"
+            ).fetchall()
+            account = connection.execute(
+                "select password, active from ab_user where username = %s", (environment.ADMIN,)
+            ).fetchone()
+            pools = connection.execute("select pool, slots from slot_pool order by pool").fetchall()
+    except psycopg.errors.UndefinedTable:
+        return {}
+    return {
+        "versions": sorted(row[0] for row in versions),
+        # A hash of the stored hash: a password changed by hand is put back to the one in .local/env.
+        "account": _digest(str(account).encode()),
+        "pools": [list(row) for row in pools],
+    }
+
+
+def _prepare_database(settings: StackSettings, secrets: Mapping[str, str]) -> None:
+    env = variables(settings, secrets)
+    log = settings.logs / f"{BOOTSTRAP}.log"
+    airflow: list[str | Path] = [BIN / "python", "-m", "airflow"]
+    run_step([*airflow, "db", "migrate"], env, log)
+    run_step([*airflow, "pools", "import", DAGS / "pools.json"], env, log)
+    listed = run_step([*airflow, "users", "list", "--output", "json"], env, log)
+    names = {user["username"] for user in json.loads(listed[listed.index("[") :])}
+    words = ["reset-password", "--username", environment.ADMIN]
+    if environment.ADMIN not in names:
+        words = ["create", "--username", environment.ADMIN, "--role", "Admin", "--email", "admin@localhost"]
+        words += ["--firstname", "Watershed", "--lastname", "Administrator"]
+    _with_password([*airflow, "users", *words], secrets["airflow_admin"], env, log)
+
+
+def _with_password(argv: Sequence[str | Path], password: str, env: Mapping[str, str], log: Path) -> None:
+    """Run a command that asks for a password twice; on a command line other users of the machine could read it."""
+    with log.open("a") as out:
+        done = subprocess.run(
+            argv, env=dict(env), input=f"{password}\n{password}\n", text=True, stdout=out, stderr=out,
+            start_new_session=True,  # without a terminal it reads standard input
+            check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise StackError(f"`airflow {argv[3]} {argv[4]}` failed ({done.returncode}), see {log}")
+
+
+def _write_manifest(settings: StackSettings, secrets: Mapping[str, str]) -> None:
+    target = manifest(settings).parent
+    argv: list[str | Path] = [CORE_BIN / "dbt", "parse", "--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT]
+    argv += ["--target-path", target, "--log-path", target / "logs"]
+    env = {**environment.of("airflow", settings, secrets), "DO_NOT_TRACK": "1"}
+    run_step(argv, env, settings.logs / "dbt-parse.log")
