@@ -24,15 +24,18 @@ grant select on all tables in schema rollups, ledger to dbt;
 grant usage, create on schema staging, intermediate, marts_build to dbt;
 
 -- gate: looks at everything before the marts, and says what it saw.
-grant usage on schema rollups, ledger, marts_build to gate;
+grant usage on schema rollups, ledger, intermediate, marts_build to gate;
 grant select on all tables in schema rollups, ledger to gate;
-grant insert on ledger.gate_results to gate;
+-- Delete: a stage that runs again replaces what it said before.
+grant insert, delete on ledger.gate_results to gate;
 
--- publisher: candidates to marts, and what changed by it.
-grant usage on schema ledger, marts_build, marts to publisher;
-grant select on all tables in schema ledger to publisher;
-grant update, delete on ledger.unpublished to publisher;
-grant insert on ledger.restatements, ledger.publications to publisher;
+-- publisher: claims what to build, and takes candidates to marts. It inserts and reads rollups to claim all that there is.
+grant usage on schema rollups, ledger, intermediate, marts_build, marts to publisher;
+grant select on all tables in schema rollups, ledger to publisher;
+grant insert, update, delete on ledger.unpublished to publisher;
+grant usage on sequence ledger.change_seq to publisher;
+grant insert on ledger.restatements to publisher;
+grant insert, update on ledger.publications to publisher;
 grant select, insert, update, delete on all tables in schema marts to publisher;
 
 -- lander: how far the lake is.

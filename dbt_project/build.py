@@ -1,0 +1,83 @@
+"""Run dbt in this process: no second interpreter to start, one place that knows where dbt reads and writes."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+from pydantic import Field
+
+from runtime import log
+from runtime.settings import Settings
+
+PROJECT = Path(__file__).resolve().parent
+
+
+class DbtSettings(Settings):
+    """Where dbt connects to and where it writes."""
+
+    dbt_dsn: str = Field(
+        description="Connection string of the warehouse as role `dbt`: postgresql://user:password@host:port/database"
+    )
+    dbt_target_dir: Path = Field(
+        default=PROJECT.parent / ".local" / "dbt", description="Where dbt keeps its manifest, compiled SQL and logs"
+    )
+
+
+class DbtFailed(Exception):
+    """dbt could not run, or a model or test failed; the message names each with its first line of error."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What one dbt run did: seconds by node."""
+
+    seconds: dict[str, float]
+
+    def as_json(self) -> dict[str, object]:
+        """For the command's last line."""
+        return {"models": len(self.seconds), "seconds": self.seconds}
+
+
+def build(settings: DbtSettings, run_id: UUID, *, full_refresh: bool = False) -> Build:
+    """Build the claim of ``run_id`` into ``marts_build``. With ``full_refresh`` every model is built from all there is.
+
+    :raises DbtFailed: a model failed, or another build is running: two would write the same candidates.
+    """
+    with psycopg.connect(settings.dbt_dsn, autocommit=True) as lock:
+        row = lock.execute("select pg_try_advisory_lock(hashtextextended('marts_build', 0))").fetchone()
+        if row != (True,):
+            raise DbtFailed("another `watershed marts build` is running; the lock is free when its process has ended")
+        arguments = ["run", "--vars", f"{{run_id: {run_id}}}"]
+        return run_dbt(settings, [*arguments, "--full-refresh"] if full_refresh else arguments)
+
+
+def run_dbt(settings: DbtSettings, arguments: Sequence[str]) -> Build:
+    """Run one dbt command on our project and profile.
+
+    :raises DbtFailed: see there.
+    """
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - a second of CPU that the commands beside this need not pay
+
+    os.environ["DBT_DSN"] = settings.dbt_dsn  # what profiles.yml reads
+    settings.dbt_target_dir.mkdir(parents=True, exist_ok=True)
+    places = {
+        "--project-dir": PROJECT,
+        "--profiles-dir": PROJECT,
+        "--target-path": settings.dbt_target_dir / "target",
+        "--log-path": settings.dbt_target_dir / "logs",
+    }
+    options = [part for name, path in places.items() for part in (name, str(path))]
+    quiet = ["--log-level", "error", "--log-format", "json", "--log-level-file", "info"]
+    result = dbtRunner().invoke([*quiet, arguments[0], *options, *arguments[1:]])
+    if result.exception is not None:
+        raise DbtFailed(f"dbt {arguments[0]}: {result.exception}") from result.exception
+    nodes = list(getattr(result.result, "results", []))
+    failed = [f"{node.node.name}: {node.message}" for node in nodes if node.status in ("error", "fail", "skipped")]
+    if failed or not result.success:
+        raise DbtFailed(f"dbt {arguments[0]}: {'; '.join(failed) or 'failed'}")
+    done = Build({node.node.name: round(node.execution_time, 3) for node in nodes})
+    log.get(__name__).info("dbt", command=arguments[0], **done.as_json())
+    return done

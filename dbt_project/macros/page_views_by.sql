@@ -1,0 +1,43 @@
+{#
+    The body of a page view mart: `source` summed by `dimension` and the model's period, with visitors merged.
+    `source` has tenant, period_start (of the same or a finer grain), `dimension` and the measures.
+#}
+{% macro page_views_by(dimension, source) -%}
+with finer as (
+    select
+        finer.tenant,
+        finer.{{ dimension }},
+        date_trunc('{{ model_period() }}', finer.period_start, 'UTC') as period_start,
+        finer.page_views,
+        finer.bot_page_views,
+        finer.visitors_sketch
+    from {{ source }} as finer
+    {{ where_claimed("finer") }}
+),
+
+summed as (
+    select
+        tenant,
+        {{ dimension }},
+        period_start,
+        sum(page_views)::bigint as page_views,
+        sum(bot_page_views)::bigint as bot_page_views,
+        sketch.merge_distinct(visitors_sketch) as visitors_sketch
+    from finer
+    group by tenant, {{ dimension }}, period_start
+),
+
+final as (
+    select
+        tenant,
+        {{ dimension }},
+        period_start,
+        page_views,
+        sketch.distinct_estimate(visitors_sketch) as visitors,
+        bot_page_views,
+        visitors_sketch
+    from summed
+)
+
+select * from final
+{%- endmacro %}

@@ -1,0 +1,40 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="claimed_periods",
+        on_schema_change="append_new_columns",
+        meta={"event_type": "page_view", "period": "hour"},
+        grants={"select": ["gate"]},
+        indexes=[{"columns": ["tenant", "period_start", "region", "page_name"], "unique": true}],
+    )
+}}
+
+-- The one model that reads the rollups: one statement, one snapshot. The marts are built from it alone, so they agree
+-- with each other even when a load commits in the middle of the run.
+with minutes as (
+    select
+        minutes.tenant,
+        minutes.region,
+        minutes.page_name,
+        date_trunc('hour', minutes.period_start, 'UTC') as period_start,
+        minutes.page_views,
+        minutes.bot_page_views,
+        minutes.visitors_sketch
+    from {{ ref("stg_page_view_minute") }} as minutes
+    {{ where_claimed("minutes") }}
+),
+
+final as (
+    select
+        tenant,
+        region,
+        page_name,
+        period_start,
+        sum(page_views)::bigint as page_views,
+        sum(bot_page_views)::bigint as bot_page_views,
+        sketch.merge_distinct(visitors_sketch) as visitors_sketch
+    from minutes
+    group by tenant, region, page_name, period_start
+)
+
+select * from final

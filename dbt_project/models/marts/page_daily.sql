@@ -1,0 +1,8 @@
+{{
+    config(
+        meta={"event_type": "page_view", "period": "day"},
+        indexes=[{"columns": ["tenant", "period_start", "page_name"], "unique": true}],
+    )
+}}
+
+{{ page_views_by("page_name", ref("int_page_views_hourly")) }}

@@ -1,0 +1,8 @@
+{{
+    config(
+        meta={"event_type": "page_view", "period": "day"},
+        indexes=[{"columns": ["tenant", "period_start", "region"], "unique": true}],
+    )
+}}
+
+{{ page_views_by("region", ref("region_hourly")) }}

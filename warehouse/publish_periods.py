@@ -1,0 +1,197 @@
+"""Whole periods of one mart: what would change in closed ones is written down, then the candidate replaces them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from warehouse.marts import Grain, Mart
+from warehouse.publish_claim import Hour
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The (tenant, period) to replace: start, cause of the change, and whether it was closed before."""
+
+    tenants: tuple[str, ...]
+    starts: tuple[datetime, ...]
+    causes: tuple[str, ...]
+    closed: tuple[bool, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.tenants)
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection, hours: Sequence[Hour], event_type: str, grain: Grain) -> Self:
+        """The periods of ``grain`` that hold ``hours``.
+
+        Closed is a period whose end the tenant's charts had been complete through: its numbers were final until now.
+        """
+        rows = connection.execute(
+            """
+            with periods as (
+                select
+                    tenant,
+                    date_trunc(%(grain)s, hour) as period_start,
+                    date_trunc(%(grain)s, hour) + ('1 ' || %(grain)s)::interval as period_end,
+                    string_agg(distinct cause, ',' order by cause) as cause
+                from unnest(
+                    %(tenants)s::text[], %(hours)s::timestamptz[], %(causes)s::text[]
+                ) as h (tenant, hour, cause)
+                group by 1, 2, 3
+            )
+            select p.tenant, p.period_start, p.cause, coalesce(p.period_end <= f.complete_through, false)
+            from periods as p
+            left join marts.freshness as f on f.tenant = p.tenant and f.event_type = %(event_type)s
+            order by 1, 2
+            """,
+            {
+                "grain": grain,
+                "event_type": event_type,
+                "tenants": [hour.tenant for hour in hours],
+                "hours": [hour.start for hour in hours],
+                "causes": [hour.cause for hour in hours],
+            },
+        ).fetchall()
+        columns = tuple(zip(*rows, strict=True)) or ((), (), (), ())
+        return cls(*columns)
+
+
+def replace_periods(connection: psycopg.Connection, mart: Mart, periods: Periods) -> dict[str, int]:
+    """Make the mart's rows of ``periods`` those of the candidate; gives the rows changed by tenant.
+
+    A row that is the same is not written again: a month's sketches would else be rewritten each minute.
+    """
+    columns = _columns(connection, mart)
+    measures = [name for name in columns if name not in mart.key]
+    parameters = {"tenants": list(periods.tenants), "starts": list(periods.starts)}
+    names = {
+        "mart": sql.Identifier("marts", mart.name),
+        "candidate": sql.Identifier("marts_build", mart.name),
+        "key": _list(mart.key),
+        "columns": _list(columns),
+        "same_key": sql.SQL(" and ").join(
+            sql.SQL("{} = {}").format(sql.Identifier("m", name), sql.Identifier("b", name)) for name in mart.key
+        ),
+        "old": _list(measures, "m"),
+        "new": _list(measures, "excluded"),
+        "assignments": sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Identifier("excluded", name)) for name in measures
+        ),
+    }
+    gone = connection.execute(
+        sql.SQL(
+            """
+            with deleted as (
+                delete from {mart} as m
+                using unnest(%(tenants)s::text[], %(starts)s::timestamptz[]) as p (tenant, period_start)
+                where
+                    m.tenant = p.tenant and m.period_start = p.period_start
+                    and not exists (select from {candidate} as b where {same_key})
+                returning m.tenant
+            )
+            select tenant, count(*) from deleted group by tenant
+            """
+        ).format(**names),
+        parameters,
+    ).fetchall()
+    written = connection.execute(
+        sql.SQL(
+            """
+            with written as (
+                insert into {mart} as m ({columns})
+                select {columns}
+                from {candidate}
+                inner join unnest(%(tenants)s::text[], %(starts)s::timestamptz[]) as p (tenant, period_start)
+                    using (tenant, period_start)
+                on conflict ({key}) do update set {assignments}
+                where ({old}) is distinct from ({new})
+                returning m.tenant
+            )
+            select tenant, count(*) from written group by tenant
+            """
+        ).format(**names),
+        parameters,
+    ).fetchall()
+    rows: dict[str, int] = {}
+    for tenant, count in [*gone, *written]:
+        rows[tenant] = rows.get(tenant, 0) + count
+    return rows
+
+
+def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart, periods: Periods) -> int:
+    """Write down each row of a closed period that is about to change; gives how many. Call it before replacing."""
+    measures = [name for name in _columns(connection, mart) if name not in mart.key and not name.endswith("_sketch")]
+    shown = {
+        "mart": sql.Identifier("marts", mart.name),
+        "candidate": sql.Identifier("marts_build", mart.name),
+        "key": _list(mart.key),
+        "measures": _json(measures),
+        "row_key": _json(mart.dimensions),
+    }
+    query = sql.SQL(
+        """
+        with closed as (
+            select tenant, period_start, cause
+            from unnest(
+                %(tenants)s::text[], %(starts)s::timestamptz[], %(causes)s::text[], %(closed)s::boolean[]
+            ) as p (tenant, period_start, cause, closed)
+            where closed
+        ),
+
+        old as (
+            select {key}, {measures} as measures from {mart} inner join closed using (tenant, period_start)
+        ),
+
+        new as (
+            select {key}, {measures} as measures from {candidate} inner join closed using (tenant, period_start)
+        )
+
+        insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause)
+        select %(run_id)s, %(mart)s, tenant, period_start, {row_key}, old.measures, new.measures, closed.cause
+        from old
+        full outer join new using ({key})
+        inner join closed using (tenant, period_start)
+        where old.measures is distinct from new.measures
+        order by {key}
+        """
+    ).format(**shown)
+    cursor = connection.execute(
+        query,
+        {
+            "run_id": run_id,
+            "mart": mart.name,
+            "tenants": list(periods.tenants),
+            "starts": list(periods.starts),
+            "causes": list(periods.causes),
+            "closed": list(periods.closed),
+        },
+    )
+    return cursor.rowcount
+
+
+def _columns(connection: psycopg.Connection, mart: Mart) -> list[str]:
+    """The columns of the published table: what readers know decides, not what the candidate happens to have."""
+    found = connection.execute(
+        """
+        select attname
+        from pg_attribute
+        where attrelid = %s::regclass and attnum > 0 and not attisdropped
+        order by attnum
+        """,
+        (f"marts.{mart.name}",),
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def _list(names: Sequence[str], alias: str | None = None) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in names)
+
+
+def _json(names: Sequence[str]) -> sql.Composable:
+    pairs = [part for name in names for part in (sql.Literal(name), sql.Identifier(name))]
+    return sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs))
