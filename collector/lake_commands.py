@@ -1,0 +1,104 @@
+"""``watershed lake …``: make and evolve the lake's tables, and see how far they are."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from rich.console import Console
+from rich.table import Table as Grid
+
+from collector.lake import BreakingChange, LakeSettings, TableSpec, ensure_table, open_catalog, spec_of
+from collector.land_adopt import adopt
+from collector.land_commit import State
+from collector.land_quality import COLLECTOR_RECEIPTS, RECEIPTS_TOPIC, REJECTED_EVENTS, REJECTS_TOPIC
+from collector.land_settings import LanderSettings
+from collector.land_topic import Brokers
+from contracts.registry import Registry
+
+app = typer.Typer(name="lake", help="The lake's tables.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+
+
+def _specs() -> dict[str, TableSpec]:
+    """Every table, by the topic it is landed from."""
+    found = {contract.topic: spec_of(contract) for contract in Registry.load()}
+    return {**found, REJECTS_TOPIC: REJECTED_EVENTS, RECEIPTS_TOPIC: COLLECTOR_RECEIPTS}
+
+
+@app.command()
+def ensure(as_json: Json = False) -> None:
+    """Create the tables that are missing and add the columns that contracts gained; refuse breaking changes."""
+    console = Console(stderr=as_json)
+    catalog = open_catalog(LakeSettings.read())
+    refused = []
+    for spec in _specs().values():
+        try:
+            table = ensure_table(catalog, spec)
+        except BreakingChange as error:
+            refused.append(str(error))
+            console.print(f"[red]refused[/] {error}")
+        else:
+            console.print(f"{spec.identifier}: {len(table.schema().fields)} columns")
+    if as_json:
+        typer.echo(json.dumps({"tables": [s.identifier for s in _specs().values()], "refused": refused}))
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show each table's rows, snapshots, files, and how far it is behind its topic."""
+    settings = LanderSettings.read()
+    catalog, brokers = open_catalog(settings), Brokers(settings.kafka_bootstrap_servers)
+    specs = _specs()
+    topics = brokers.describe(specs)
+    ends = brokers.end_offsets({name: info.partitions for name, info in topics.items()})
+    rows = [_status(catalog, spec, ends.get(topic)) for topic, spec in specs.items()]
+    grid = Grid("table", "rows", "files", "snapshots", "land_seq", "behind", title="The lake")
+    for row in rows:
+        grid.add_row(*(str(row[name] if row[name] is not None else "-") for name in row))
+    Console(stderr=as_json).print(grid)
+    if as_json:
+        typer.echo(json.dumps({"tables": rows}))
+
+
+@app.command("adopt-topic")
+def adopt_topic(
+    topic: Annotated[str, typer.Argument(help="The topic whose table stopped, such as events.page_view.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let a stopped table go on from the topic as it is now: made anew, or short of messages deleted too early.
+
+    What the table holds stays. Messages of the topic that are in the table already would land a second time, so say yes
+    only when the topic is a new one, or when the messages between are gone for good.
+    """
+    specs = _specs()
+    if topic not in specs:
+        raise typer.BadParameter(f"no table is landed from {topic!r}; there are {', '.join(specs)}")
+    if not yes:
+        typer.confirm(f"{specs[topic].identifier} goes on from the first message of {topic}. Sure?", abort=True)
+    state = adopt(LanderSettings.read(), topic, specs[topic])
+    Console(stderr=as_json).print(f"{specs[topic].identifier} goes on from {dict(state.offsets)}")
+    if as_json:
+        typer.echo(json.dumps({"table": specs[topic].identifier, "offsets": dict(state.offsets)}))
+
+
+def _status(catalog: SqlCatalog, spec: TableSpec, ends: dict[int, int] | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(("table", "rows", "files", "snapshots", "land_seq", "behind"))
+    row["table"] = spec.identifier
+    try:
+        table = catalog.load_table(spec.identifier)
+    except NoSuchTableError:
+        return row
+    state, snapshot = State.of(table.properties), table.current_snapshot()
+    summary = snapshot.summary if snapshot is not None else None
+    row["rows"] = int(summary["total-records"] or 0) if summary is not None else 0
+    row["files"] = int(summary["total-data-files"] or 0) if summary is not None else 0
+    row["snapshots"] = len(table.metadata.snapshots)
+    row["land_seq"] = state.land_seq
+    if ends is not None:
+        row["behind"] = sum(end - state.offsets.get(partition, 0) for partition, end in ends.items())
+    return row

@@ -1,0 +1,171 @@
+"""The lander's side of Postgres: who lands which table, and what the ledger is told."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from collector.land_quality import Receipt
+from runtime import log
+
+_PAUSE = 2.0
+"""Seconds after a failed connection in which no other is tried, so that a dozen threads do not wait in turn."""
+_log = log.get(__name__)
+
+
+class DatabaseAway(Exception):
+    """Postgres cannot be reached, or went away; every lock held through it is gone."""
+
+
+@dataclass(frozen=True)
+class Landed:
+    """How far a type is in the lake: the row of ``ledger.landed``."""
+
+    type: str
+    land_seq: int
+    through: datetime
+
+
+class Database:
+    """One session, shared by the threads: its advisory locks say which tables this process lands.
+
+    The server ends the session after ``lock_seconds`` without a question (``idle_session_timeout``). That is what
+    takes the locks from a process which is stopped or cut off, whose connection would otherwise hold them for ever.
+    Locks only choose who works: that nothing lands twice is the commit's own doing.
+    """
+
+    def __init__(self, dsn: str, lock_seconds: float) -> None:
+        self._dsn, self._lock_seconds = dsn, lock_seconds
+        self._mutex = threading.RLock()
+        self._connection: psycopg.Connection[Any] | None = None
+        self._refused_at = float("-inf")
+        self._refusal = ""
+        self.session = 0
+        """Grows with every new connection: a lock taken in an earlier session is gone."""
+
+    def try_lock(self, table: str) -> int | None:
+        """Take the lock of ``table`` if it is free; gives the session that holds it.
+
+        :raises DatabaseAway: no connection.
+        """
+        rows = self._run("select pg_try_advisory_lock(hashtextextended(%s, 0))", ("land:" + table,))
+        return self.session if rows[0][0] else None
+
+    def unlock(self, table: str) -> None:
+        """Give the lock back.
+
+        :raises DatabaseAway: no connection, so that there is nothing to give back.
+        """
+        self._run("select pg_advisory_unlock(hashtextextended(%s, 0))", ("land:" + table,))
+
+    def check(self, session: int) -> bool:
+        """Whether ``session`` and thus its locks still exist.
+
+        :raises DatabaseAway: no connection.
+        """
+        with self._mutex:
+            self._run("select 1")
+            return session == self.session
+
+    def write_landed(self, rows: Iterable[Landed]) -> None:
+        """Raise the rows of ``ledger.landed``; nothing in it is ever lowered.
+
+        :raises DatabaseAway: no connection.
+        """
+        given = list(rows)
+        self._run(
+            """insert into ledger.landed as l (type, land_seq, through)
+               select * from unnest(%s::text[], %s::bigint[], %s::timestamptz[])
+               on conflict (type) do update set land_seq = greatest(l.land_seq, excluded.land_seq),
+                   through = greatest(l.through, excluded.through), updated_at = now()""",
+            ([r.type for r in given], [r.land_seq for r in given], [r.through for r in given]),
+        )
+
+    def write_collectors(self, receipts: Iterable[Receipt]) -> None:
+        """Keep the newest receipt of each collector.
+
+        :raises DatabaseAway: no connection.
+        """
+        newest: dict[str, Receipt] = {}
+        for receipt in receipts:
+            known = newest.get(receipt.collector_id)
+            if known is None or known.at <= receipt.at:
+                newest[receipt.collector_id] = receipt
+        given = list(newest.values())
+        self._run(
+            """insert into ledger.collectors as c
+                   (collector_id, assigned, acknowledged, durable_through, closed, seen_at)
+               select * from unnest(%s::text[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::boolean[],
+                                    %s::timestamptz[])
+               on conflict (collector_id) do update set assigned = excluded.assigned,
+                   acknowledged = excluded.acknowledged, durable_through = excluded.durable_through,
+                   closed = excluded.closed, seen_at = excluded.seen_at
+               where c.seen_at <= excluded.seen_at""",
+            (
+                [r.collector_id for r in given],
+                [r.assigned for r in given],
+                [r.acknowledged for r in given],
+                [r.durable_through for r in given],
+                [r.closed for r in given],
+                [r.at for r in given],
+            ),
+        )
+
+    def durable_through(self) -> datetime | None:
+        """All that open collectors acknowledged before this instant is in Kafka; None: no collector is open.
+
+        :raises DatabaseAway: no connection.
+        """
+        rows = self._run("select min(durable_through) from ledger.collectors where not closed")
+        found: datetime | None = rows[0][0]
+        return found
+
+    def close(self) -> None:
+        """End the session, and with it every lock."""
+        with self._mutex:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _run(self, query: str, values: Iterable[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        with self._mutex:
+            connection = self._connect()
+            try:
+                cursor = connection.execute(query.encode(), tuple(values))
+                return cursor.fetchall() if cursor.description else []
+            except psycopg.OperationalError as error:
+                connection.close()
+                self._connection = None
+                raise DatabaseAway(f"Postgres: {error}") from error
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        if self._connection is not None:
+            return self._connection
+        if time.monotonic() - self._refused_at < _PAUSE:
+            raise DatabaseAway(self._refusal)
+        try:
+            connection = psycopg.connect(
+                self._dsn,
+                autocommit=True,
+                application_name="watershed-lander",
+                connect_timeout=5,
+                tcp_user_timeout=10_000,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+            milliseconds = sql.Literal(round(self._lock_seconds * 1000))
+            connection.execute(sql.SQL("set idle_session_timeout = {}").format(milliseconds))
+            connection.execute("set statement_timeout = 10000")
+        except psycopg.OperationalError as error:
+            self._refused_at, self._refusal = time.monotonic(), f"Postgres: {error}"
+            raise DatabaseAway(self._refusal) from error
+        self._connection = connection
+        self.session += 1
+        _log.info("connected to Postgres", session=self.session)
+        return connection

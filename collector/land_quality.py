@@ -1,0 +1,141 @@
+"""Messages of ``rejected_events`` and ``collector_receipts`` become rows of the lake's namespace ``quality``."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Annotated, Any
+
+import msgspec
+import pyarrow as pa
+
+from collector.lake import TableSpec, arrow_schema_of
+from collector.land_decode import Batch, Decoder
+from contracts.columns import LakeColumn
+
+REJECTS_TOPIC = "rejected_events"
+RECEIPTS_TOPIC = "collector_receipts"
+
+_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+_Long = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+_KAFKA = (
+    LakeColumn("kafka_partition", "int", True, "The partition of the message."),
+    LakeColumn("kafka_offset", "long", True, "The offset of the message."),
+    LakeColumn("land_seq", "long", True, "The lander's commit that brought it into the lake."),
+)
+REJECTED_EVENTS = TableSpec(
+    "quality.rejected_events",
+    (
+        LakeColumn("reject_id", "string", True, "The rejection's UUID."),
+        LakeColumn("tenant", "string", False, "Whose event it was, where a write key or the message said so."),
+        LakeColumn("event_type", "string", False, "The type it claimed to be."),
+        LakeColumn("key_id", "string", False, "The write key that sent it, never the key itself."),
+        LakeColumn("received_at", "timestamp", True, "When it was received, UTC."),
+        LakeColumn("collector_id", "string", False, "The collector process that received it."),
+        LakeColumn("sequence", "long", False, "Its number among what that process received."),
+        LakeColumn("stage", "string", True, "Who rejected it: collector, lander or import."),
+        LakeColumn("reasons", "string", True, "Every reason, JSON: pointer, keyword, message."),
+        LakeColumn("body", "string", True, "The untouched text, in body_encoding.", pii=True),
+        LakeColumn("body_encoding", "string", True, "utf-8 or base64."),
+        LakeColumn("topic", "string", False, "Of a rejected message: its topic."),
+        LakeColumn("partition", "int", False, "Of a rejected message: its partition."),
+        LakeColumn("offset", "long", False, "Of a rejected message: its offset."),
+        LakeColumn("line", "long", False, "Of a rejected line: its number in the file, from 1."),
+        *_KAFKA,
+    ),
+    "received_at",
+    "Everything that was refused, untouched, with every reason.",
+)
+COLLECTOR_RECEIPTS = TableSpec(
+    "quality.collector_receipts",
+    (
+        LakeColumn("collector_id", "string", True, "The collector process."),
+        LakeColumn("assigned", "long", True, "Sequences 1 to this were handed out."),
+        LakeColumn("acknowledged", "long", True, "So many events were answered with a verdict."),
+        LakeColumn("void", "string", True, "Ranges of sequences that were never acknowledged, JSON."),
+        LakeColumn("in_doubt", "string", True, "Ranges of sequences without an answer yet, or for ever, JSON."),
+        LakeColumn("cells", "string", True, "Counts by tenant, type and hour of receipt, JSON."),
+        LakeColumn("durable_through", "timestamp", True, "All acknowledged before this instant is in Kafka."),
+        LakeColumn("closed", "boolean", True, "Whether nothing more will come of this process."),
+        LakeColumn("at", "timestamp", True, "When the receipt was written, UTC."),
+        *_KAFKA,
+    ),
+    "at",
+    "The collectors' own word on what they took, cumulative.",
+)
+
+
+class Rejection(msgspec.Struct, gc=False):
+    """A message of ``rejected_events``."""
+
+    reject_id: _Text
+    received_at: _Instant
+    stage: _Text
+    reasons: msgspec.Raw
+    body: str
+    body_encoding: _Text
+    tenant: str | None = None
+    event_type: str | None = None
+    key_id: str | None = None
+    collector_id: str | None = None
+    sequence: _Long | None = None
+    topic: str | None = None
+    partition: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+    offset: _Long | None = None
+    line: _Long | None = None
+
+
+class Receipt(msgspec.Struct, gc=False):
+    """A message of ``collector_receipts``."""
+
+    collector_id: _Text
+    assigned: _Long
+    acknowledged: _Long
+    void: msgspec.Raw
+    in_doubt: msgspec.Raw
+    cells: msgspec.Raw
+    durable_through: _Instant
+    closed: bool
+    at: _Instant
+
+
+class QualityDecoder(Decoder):
+    """Decodes messages whose fields are the table's columns of the same names; parts without a fixed form stay JSON."""
+
+    def __init__(self, spec: TableSpec, message: type[msgspec.Struct]) -> None:
+        self.spec = spec
+        self.sort_by = (spec.day_of,)
+        self._schema = arrow_schema_of(spec.columns)
+        self._decode = msgspec.json.Decoder(message).decode
+        self._raw = {f.name for f in msgspec.structs.fields(message) if f.type is msgspec.Raw}
+        self._fields = {f.name for f in msgspec.structs.fields(message)}
+
+    def parse(self, value: bytes | None) -> Any:
+        """See :meth:`Decoder.parse`."""
+        return self._decode(value)  # type: ignore[arg-type]  # None is refused with a TypeError, as it should be
+
+    def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
+        """See :meth:`Decoder.columns`."""
+        fields = [f for f in self._schema if f.name != "land_seq"]
+        arrays = []
+        for f in fields:
+            values: list[Any]
+            if f.name in self._raw:
+                values = [bytes(getattr(row, f.name)).decode() for row in rows]
+            elif f.name in self._fields:
+                values = list(map(attrgetter(f.name), rows))
+            else:
+                values = batch.partitions if f.name == "kafka_partition" else batch.offsets
+            arrays.append(pa.array(values, f.type))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def rejects_decoder() -> QualityDecoder:
+    """The decoder of ``rejected_events``."""
+    return QualityDecoder(REJECTED_EVENTS, Rejection)
+
+
+def receipts_decoder() -> QualityDecoder:
+    """The decoder of ``collector_receipts``."""
+    return QualityDecoder(COLLECTOR_RECEIPTS, Receipt)
