@@ -20,6 +20,21 @@ class LakeColumn:
     precision: int | None = None
     scale: int | None = None
 
+    @property
+    def iceberg_type(self) -> str:
+        """The column's type as the Iceberg specification spells it."""
+        match self.kind:
+            case "decimal":
+                return f"decimal({self.precision},{self.scale})"
+            case "integer" | "hash":
+                return "long"
+            case "timestamp":
+                return "timestamptz"
+            case "map":
+                return "map<string,string>"
+            case _:
+                return self.kind
+
 
 @dataclass(frozen=True)
 class RollupColumn:
@@ -44,8 +59,6 @@ ENVELOPE = (
     LakeColumn("land_seq", "long", True, "The lander's commit that brought it into the lake."),
     LakeColumn("content_hash", "long", True, "A hash of type, occurred_at and data: duplicate or collision?"),
 )
-RESERVED = frozenset({c.name for c in ENVELOPE} | {"event_type", "data", "minute", "received_hour"})
-"""Names that no field may take."""
 
 
 def lake_columns(contract: Contract) -> tuple[LakeColumn, ...]:
@@ -85,9 +98,11 @@ def _measure_columns(contract: Contract, measure: Measure) -> tuple[RollupColumn
         case "count":
             return (column(measure.name, "bigint", measure.description, required=True),)
         case "quantile":
-            return (column(measure.name, "jsonb", measure.description, required=True),)
+            buckets = f"{measure.description} Counts by logarithmic bucket (DDSketch, 1 %); add them to merge."
+            return (column(measure.name, "jsonb", buckets, required=True),)
         case "distinct":
-            return (column(measure.name, "bigint[]", measure.description, required=True),)
+            sketch = f"{measure.description} The least keyed hashes, sorted; take the union to merge, do not add."
+            return (column(measure.name, "bigint[]", sketch, required=True),)
         case "sum" | "min" | "max" | "last":
             spec = contract.field_named(measure.field or "")
             sql_type = "bigint"

@@ -8,7 +8,6 @@ from typing import Any
 
 import jsonschema_rs
 
-from contracts.columns import RESERVED
 from contracts.model import (
     EVENT_ID,
     Contract,
@@ -19,6 +18,7 @@ from contracts.model import (
     Measure,
     Rollup,
 )
+from contracts.names import RESERVED, SQL_WORDS
 
 HERE = Path(__file__).resolve().parent
 FILE_NAME = re.compile(r"v([1-9][0-9]{0,3})\.schema\.json")
@@ -26,6 +26,8 @@ KEY_BYTES = 2400
 """Postgres refuses an index row over 2,704 bytes; tenant, minute and the row's own head take the rest."""
 _ASCII_PATTERN = re.compile(r"\^\[(?!\^)(?:[ -Z^-~]|\\-)+\](?:[+*]|\{[0-9,]+\})\$")
 _NUMERIC = ("integer", "decimal")
+SUM_PRECISION = 28
+"""Postgres and Spark sum in at most 38 digits: ten to spare hold 10^10 of the greatest terms in a minute."""
 
 
 def parse(path: Path) -> Contract:
@@ -156,6 +158,7 @@ def _problems(contract: Contract) -> list[str]:
     names = {f.name: f for f in contract.fields}
     hashes = {f"{name}_hash" for name in contract.distinct_fields}
     problems = [f"field {n!r} is a column of the envelope; call it otherwise" for n in names if n in RESERVED]
+    problems += [f"field {n!r} is a reserved word of SQL; call it otherwise" for n in names if n in SQL_WORDS]
     problems += [f"field {n!r} is the name of a hash column; call it otherwise" for n in names if n in hashes]
     problems += [
         f"required field {n!r} is not among the properties" for n in contract.schema["required"] if n not in names
@@ -190,6 +193,7 @@ def _rollup_problems(contract: Contract, names: dict[str, FieldSpec]) -> list[st
         columns.append(measure.name)
         if measure.kind == "last":
             columns.append(f"{measure.name}_at")
+    problems += [f"rollup column {n!r} is a reserved word of SQL; call it otherwise" for n in columns if n in SQL_WORDS]
     problems += [f"the rollup has two columns {n!r}" for n in sorted({c for c in columns if columns.count(c) > 1})]
     size = 0
     for dimension in contract.rollup.dimensions:
@@ -228,4 +232,6 @@ def _measure_problems(measure: Measure, names: dict[str, FieldSpec]) -> list[str
             problems.append(f"{at}: distinct counts strings")
     elif spec.kind not in _NUMERIC:
         problems.append(f"{at}: {measure.kind} needs an integer or a decimal")
+    elif measure.kind == "sum" and (spec.precision or 0) > SUM_PRECISION:
+        problems.append(f"{at}: a sum would overflow 38 digits; the most to sum exactly is {SUM_PRECISION}")
     return problems

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
+from contracts.compat import breaking
 from contracts.model import (
     Condition,
     Contract,
@@ -38,6 +40,14 @@ def folder() -> Path:
     return Path(os.environ.get("CONTRACTS_DIR") or HERE)
 
 
+def _together(versions: list[Contract]) -> None:
+    """Refuse versions of a type that do not fit the same tables."""
+    for old, new in pairwise(versions):
+        broken = [str(change) for change in breaking(old, new)]
+        if broken:
+            raise ContractError(f"{new.type} v{new.version} does not fit v{old.version}: {'; '.join(broken)}")
+
+
 class Registry:
     """Every version of every event type; immutable once loaded."""
 
@@ -49,7 +59,7 @@ class Registry:
     def load(cls, path: Path | None = None) -> Self:
         """Read every ``<type>/v<N>.schema.json`` under ``path`` (default: :func:`folder`).
 
-        :raises ContractError: a file is wrong, or there is no contract at all.
+        :raises ContractError: a file is wrong, versions of a type do not fit, or there is no contract at all.
         """
         root = path or folder()
         found: dict[str, dict[int, Contract]] = {}
@@ -58,6 +68,8 @@ class Registry:
                 raise ContractError(f"{file}: a schema file is called v<N>.schema.json, N from 1")
             contract = parse(file)
             found.setdefault(contract.type, {})[contract.version] = contract
+        for versions in found.values():
+            _together([versions[number] for number in sorted(versions)])
         if not found:
             raise ContractError(f"{root}: no <type>/v<N>.schema.json in it (setting CONTRACTS_DIR)")
         return cls(root, {type_: dict(sorted(found[type_].items())) for type_ in sorted(found)})

@@ -1,4 +1,4 @@
-"""The examples are the tests: every file under ``contracts/*/examples`` says what its contract must accept or refuse."""
+"""The examples are the tests: each file in ``contracts/*/examples`` says what its contract accepts or refuses."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def test_an_example_gets_the_verdict_in_its_name(file: Path, validator: EventVal
     document = json.loads(file.read_text())
     passing = named[2] == "pass"
     event = document if passing else document["event"]
-    # Without a version an event is judged by the newest, with another one on purpose it has to fail: else by this file's.
+    # An event that names no version would be judged by the newest; here it is by the file's.
     event.setdefault("schema_version", int(named[1]))
     expected = [] if passing else sorted((v["pointer"], v["keyword"]) for v in document["violations"])
     found = validator.violations(event)
