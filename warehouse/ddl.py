@@ -9,13 +9,13 @@ from contracts.model import NONE, UNKNOWN_REGION, Contract
 
 SCHEMA = "rollups"
 MAX_SUMMED_PRECISION = 28
-"""A sum has 38 digits in Postgres and in Spark: ten to spare means 10^10 events a minute before one could overflow."""
+"""A sum has 38 digits in Postgres and in Spark: ten to spare bear 10^10 events a minute."""
 ABSENT_INTEGER = -1
-"""Stands for an integer dimension whose field is gone (erased); contracts require such a field, so nothing else is null."""
+"""Stands for an integer dimension whose field is gone: contracts require such a field, but erasure nulls it."""
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 
 
-class BreakingChange(Exception):  # noqa: N818 - reads as what it is where it is caught
+class BreakingChange(Exception):
     """The contract would change the meaning of a column that readers have; the message names each and the way out."""
 
 
@@ -48,7 +48,9 @@ def plan(contract: Contract, existing: Mapping[str, str] | None) -> TableChange:
     columns = rollup_columns(contract)
     _refuse_inexact_sums(contract)
     if existing is None:
-        return TableChange(contract.rollup_table, True, tuple(c.name for c in columns), _create(contract, columns), False)
+        return TableChange(
+            contract.rollup_table, True, tuple(c.name for c in columns), _create(contract, columns), False
+        )
     wanted = {c.name: c for c in columns}
     problems = [f"column {name} would vanish" for name in existing if name not in wanted]
     statements: list[str] = []

@@ -123,3 +123,5 @@ create table if not exists ledger.restatements (
     restated_at timestamptz not null default now()
 );
 create index if not exists restatements_mart_period on ledger.restatements (mart, tenant, period_start);
+alter table ledger.loads add column if not exists over_cap bigint not null default 0;
+comment on column ledger.loads.over_cap is 'Events summed under (other), of the minutes recomputed.';

@@ -1,0 +1,139 @@
+"""The lake as a job sees it: tables pinned at one snapshot, and which minutes their new rows touch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.table import StaticTable
+
+from spark_jobs.settings import SparkSettings
+
+_FOLD_AT = 200_000
+"""Touched minutes kept from single batches before they are summed: bounds memory however much is new."""
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """One table at one snapshot; whatever is committed later is not seen through it."""
+
+    table: str
+    metadata_location: str
+    snapshot_id: int | None
+    columns: frozenset[str]
+    source: StaticTable
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """What rows above a cursor touch, as ``minutes`` (tenant, minute, events, received_from); the top ``land_seq``."""
+
+    minutes: pa.Table
+    events: int
+    land_seq: int
+
+
+def pin(table: str, metadata_location: str, settings: SparkSettings) -> Pinned:
+    """The table as ``metadata_location`` describes it, at its newest snapshot."""
+    source = StaticTable.from_metadata(metadata_location, _file_properties(settings))
+    snapshot = source.current_snapshot()
+    schema = source.schema()
+    if snapshot is not None and snapshot.schema_id is not None:
+        # A column added after the snapshot is not in it, for Spark either.
+        schema = source.schemas()[snapshot.schema_id]
+    return Pinned(
+        table=table,
+        metadata_location=metadata_location,
+        snapshot_id=None if snapshot is None else snapshot.snapshot_id,
+        columns=frozenset(schema.column_names),
+        source=source,
+    )
+
+
+def new_rows(pinned: Pinned, land_seq: int) -> NewRows:
+    """What the rows with a ``land_seq`` above the given one touch, by tenant and minute.
+
+    Read here and not by Spark: of a few new files three columns, found by the file statistics, cost a tenth of a query.
+    """
+    parts: list[pa.Table] = []
+    held = 0
+    if pinned.snapshot_id is not None:
+        scan = pinned.source.scan(
+            row_filter=f"land_seq > {int(land_seq)}",
+            selected_fields=("tenant", "occurred_at", "received_at", "land_seq"),
+        )
+        for batch in scan.to_arrow_batch_reader():
+            if batch.num_rows:
+                parts.append(_by_minute(batch))
+                held += parts[-1].num_rows
+            if held > _FOLD_AT:
+                parts = [_fold(parts)]
+                held = 0
+    if not parts:
+        return NewRows(_EMPTY, 0, land_seq)
+    minutes = _fold(parts)
+    return NewRows(
+        minutes.drop_columns(["land_seq"]), pc.sum(minutes["events"]).as_py(), pc.max(minutes["land_seq"]).as_py()
+    )
+
+
+_STAMP = pa.timestamp("us", tz="UTC")
+_EMPTY = pa.table(
+    {
+        "tenant": pa.array([], pa.string()),
+        "minute": pa.array([], _STAMP),
+        "events": pa.array([], pa.int64()),
+        "received_from": pa.array([], _STAMP),
+    }
+)
+
+
+def _by_minute(batch: pa.RecordBatch) -> pa.Table:
+    table = pa.table(
+        {
+            "tenant": batch["tenant"].cast(pa.string()),
+            "minute": pc.floor_temporal(batch["occurred_at"].cast(_STAMP), unit="minute"),  # type: ignore[call-overload]
+            "events": pc.cast(pc.is_valid(batch["tenant"]), pa.int64()),
+            "received_from": batch["received_at"].cast(_STAMP),
+            "land_seq": batch["land_seq"],
+        }
+    )
+    return _fold([table])
+
+
+def _fold(parts: Sequence[pa.Table]) -> pa.Table:
+    grouped = (
+        pa.concat_tables(parts)
+        .group_by(["tenant", "minute"])
+        .aggregate([("events", "sum"), ("received_from", "min"), ("land_seq", "max")])
+    )
+    return grouped.select(["tenant", "minute", "events_sum", "received_from_min", "land_seq_max"]).rename_columns(
+        ["tenant", "minute", "events", "received_from", "land_seq"]
+    )
+
+
+def ranges(minutes: Sequence[datetime], most: int = 32) -> list[tuple[datetime, datetime]]:
+    """At most ``most`` half-open ranges that hold every one of ``minutes``, split where the gaps are widest.
+
+    They let Iceberg skip files; rows between the minutes are dropped afterwards.
+    """
+    ordered = sorted(set(minutes))
+    gaps = sorted(range(1, len(ordered)), key=lambda i: ordered[i] - ordered[i - 1], reverse=True)
+    minute = timedelta(minutes=1)
+    cuts = sorted(i for i in gaps[: most - 1] if ordered[i] - ordered[i - 1] > minute)
+    starts, ends = [0, *cuts], [*cuts, len(ordered)]
+    return [(ordered[a], ordered[b - 1] + minute) for a, b in zip(starts, ends, strict=True)]
+
+
+def _file_properties(settings: SparkSettings) -> dict[str, str]:
+    properties = {"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"}
+    if settings.lake_warehouse.startswith("s3:"):
+        properties |= {
+            "s3.access-key-id": settings.aws_access_key_id,
+            "s3.secret-access-key": settings.aws_secret_access_key.get_secret_value(),
+            "s3.region": settings.aws_region,
+        }
+        if settings.s3_endpoint:
+            properties["s3.endpoint"] = settings.s3_endpoint
+    return properties

@@ -1,0 +1,40 @@
+"""Settings of the Spark jobs."""
+
+from pydantic import Field, SecretStr
+
+from runtime.settings import Settings
+
+
+class SparkSettings(Settings):
+    """Where the jobs run, and where the lake is."""
+
+    spark_remote: str = Field(default="sc://127.0.0.1:21002", description="Spark Connect server that jobs run on")
+    spark_master: str | None = Field(
+        default=None,
+        description="Run jobs in a Spark session of their own on this master instead (as for spark-submit)",
+    )
+    s3_endpoint: str = Field(default="", description="URL of the S3 server that holds the lake; empty: Amazon's own")
+    aws_access_key_id: str = Field(default="", description="Access key for `S3_ENDPOINT`")
+    aws_secret_access_key: SecretStr = Field(default=SecretStr(""), description="Secret key for `S3_ENDPOINT`")
+    aws_region: str = Field(default="us-east-1", description="Region named in S3 requests")
+    lake_warehouse: str = Field(description="Root of the lake, as in `s3://lake/warehouse`")
+    lake_catalog_uri: SecretStr = Field(
+        description="SQLAlchemy URL of the Iceberg catalog's Postgres database (`postgresql+psycopg://…`)"
+    )
+
+
+class LoadSettings(SparkSettings):
+    """``watershed load``."""
+
+    loader_dsn: str = Field(description="Connection string of the warehouse database as role `loader`")
+    load_budget_seconds: float = Field(
+        default=45, gt=0, description="After so long a load starts no further chunk; what is left waits for the next"
+    )
+    load_chunk_events: int = Field(
+        default=500_000, gt=0, description="Events recomputed in one transaction, about (a single minute may have more)"
+    )
+    load_chunk_minutes: int = Field(default=4_000, gt=0, description="Tenants' minutes recomputed in one transaction")
+    load_threads: int = Field(default=2, gt=0, description="Event types loaded at a time")
+    load_late_minutes: int = Field(
+        default=60, gt=0, description="What is received so many minutes after it occurred has cause `late`, not `load`"
+    )

@@ -1,0 +1,121 @@
+"""One event type while one run loads it: under its lock, step 1, then step 2 chunk by chunk."""
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from uuid import UUID
+
+import psycopg
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
+
+from contracts.model import Contract
+from spark_jobs.catalog import catalog_dsn, metadata_locations
+from spark_jobs.lake import Pinned, new_rows, pin
+from spark_jobs.recompute import recompute
+from spark_jobs.session import open_session
+from spark_jobs.settings import LoadSettings
+from warehouse import touched
+from warehouse.load_state import SESSION, State, change_horizon, states, type_lock
+from warehouse.loads import Load, write
+from warehouse.replace import replace
+
+
+class LazySpark:
+    """A session that is opened when the first type needs one: a run without anything new never calls Spark."""
+
+    def __init__(self, settings: LoadSettings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._session: SparkSession | None = None
+
+    def __call__(self) -> SparkSession:
+        with self._lock:
+            if self._session is None:
+                self._session = open_session(self._settings)
+            return self._session
+
+
+class TypeLoad:
+    """One type: :meth:`begin`, then :meth:`chunk` until it gives False, then :meth:`end`."""
+
+    def __init__(self, contract: Contract, settings: LoadSettings, spark: LazySpark, run_id: UUID) -> None:
+        self.contract = contract
+        self._settings = settings
+        self._spark = spark
+        self._run_id = run_id
+        self._held = ExitStack()
+        self._pinned: Pinned | None = None
+
+    def begin(self, wait_seconds: float) -> None:
+        """Take the lock, then step 1.
+
+        :raises Busy: another load kept the lock.
+        """
+        self._warehouse = self._held.enter_context(
+            psycopg.connect(self._settings.loader_dsn, autocommit=True, options=SESSION)
+        )
+        self._held.enter_context(type_lock(self._warehouse, self.contract.type, wait_seconds))
+        self._catalog = self._held.enter_context(psycopg.connect(catalog_dsn(self._settings), autocommit=True))
+        state = states(self._warehouse, [self.contract.type])[self.contract.type]
+        self.load = Load(self._run_id, self.contract.type, state.land_seq, state.land_seq)
+        write(self._warehouse, self.load)
+        self._note_new_rows(state)
+
+    def _note_new_rows(self, state: State) -> None:
+        pinned = self._pin()
+        if pinned is None:
+            return
+        new = new_rows(pinned, state.land_seq)
+        self.load.land_seq_to = new.land_seq
+        self.load.events_read = new.events
+        self.load.minutes_touched = new.minutes.num_rows
+        touched.record(
+            self._warehouse,
+            self.contract.type,
+            new.minutes,
+            land_seq=new.land_seq,
+            metadata_location=pinned.metadata_location,
+            through=state.landed_through,
+            late_after=timedelta(minutes=self._settings.load_late_minutes),
+        )
+
+    def _pin(self) -> Pinned | None:
+        """The table as it is now, or None while it does not exist; its metadata is read again only when it changed."""
+        location = metadata_locations(self._catalog, [self.contract.table]).get(self.contract.table)
+        if location is None:
+            return None
+        if self._pinned is None or self._pinned.metadata_location != location:
+            self._pinned = pin(self.contract.table, location, self._settings)
+        return self._pinned
+
+    def chunk(self) -> bool:
+        """Step 2 for the newest touched minutes; False when there was nothing left to do."""
+        horizon = change_horizon(self._warehouse)
+        pinned = self._pin()
+        claimed = touched.newest(
+            self._warehouse,
+            self.contract.type,
+            horizon=horizon,
+            most_minutes=self._settings.load_chunk_minutes,
+            most_events=self._settings.load_chunk_events,
+        )
+        if not claimed or pinned is None:
+            return False
+        rollup, cells = recompute(self._spark(), self.contract, pinned, claimed, self.load.land_seq_to)
+        replace(self._warehouse, self.contract, claimed, rollup, cells)
+        self.load.minutes_recomputed += len(claimed)
+        self.load.rows_written += rollup.num_rows
+        self.load.over_cap += pc.sum(cells["over_cap"]).as_py() or 0
+        return True
+
+    def end(self) -> None:
+        """Write the numbers and let the lock go."""
+        with self._held:
+            self.load.minutes_left = touched.left(self._warehouse, self.contract.type)
+            self.load.finished_at = datetime.now(UTC)
+            write(self._warehouse, self.load)
+
+    def give_up(self) -> None:
+        """Let the lock go, whatever state the connections are in."""
+        self._held.close()

@@ -1,0 +1,121 @@
+"""``ledger.touched``: put minutes in, take the newest out in chunks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psycopg
+import pyarrow as pa
+
+_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True)
+class Touched:
+    """A tenant's minute to recompute; ``events`` is about how many rows of the lake that takes."""
+
+    tenant: str
+    minute: datetime
+    change_id: int
+    cause: str
+    received_from: datetime
+    events: int
+
+
+def record(
+    connection: psycopg.Connection,
+    type_: str,
+    minutes: pa.Table,
+    *,
+    land_seq: int,
+    metadata_location: str,
+    through: datetime | None,
+    late_after: timedelta,
+) -> None:
+    """Note ``minutes`` (tenant, minute, events, received_from) as touched and move the cursor, in one transaction.
+
+    So every row of the lake up to the cursor is in the rollups or in ``touched``, whatever breaks after or before.
+    """
+    ordered = minutes.sort_by([("tenant", "ascending"), ("minute", "ascending")])
+    with connection.transaction():
+        for start in range(0, ordered.num_rows, _AT_ONCE):
+            part = ordered.slice(start, _AT_ONCE)
+            connection.execute(
+                """
+                insert into ledger.touched as t (type, tenant, minute, cause, received_from, events)
+                select
+                    %(type)s, n.tenant, n.minute,
+                    case when n.received_from - n.minute > %(late)s then 'late' else 'load' end,
+                    n.received_from, n.events
+                from unnest(
+                    %(tenants)s::text[], %(minutes)s::timestamptz[], %(from)s::timestamptz[], %(events)s::bigint[]
+                ) as n (tenant, minute, received_from, events)
+                on conflict (type, tenant, minute) do update set
+                    change_id = excluded.change_id,
+                    cause = case when t.cause = 'load' then excluded.cause else t.cause end,
+                    received_from = least(t.received_from, excluded.received_from),
+                    events = t.events + excluded.events,
+                    touched_at = now()
+                """,
+                {
+                    "type": type_,
+                    "late": late_after,
+                    "tenants": part["tenant"].to_pylist(),
+                    "minutes": part["minute"].to_pylist(),
+                    "from": part["received_from"].to_pylist(),
+                    "events": part["events"].to_pylist(),
+                },
+            )
+        connection.execute(
+            """
+            insert into ledger.cursors as c (type, land_seq, metadata_location, loaded_through)
+            values (%s, %s, %s, %s)
+            on conflict (type) do update set
+                land_seq = excluded.land_seq,
+                metadata_location = excluded.metadata_location,
+                loaded_through = greatest(c.loaded_through, excluded.loaded_through),
+                updated_at = now()
+            """,
+            (type_, land_seq, metadata_location, through),
+        )
+
+
+def newest(
+    connection: psycopg.Connection, type_: str, *, horizon: int, most_minutes: int, most_events: int
+) -> list[Touched]:
+    """The newest touched minutes up to ``horizon``, as many as fit both bounds, and at least one if there is any."""
+    rows = connection.execute(
+        """
+        select t.tenant, t.minute, t.change_id, t.cause, t.received_from, t.events + coalesce(c.landed, 0)::bigint
+        from ledger.touched as t
+        left join lateral (
+            select sum(l.landed) as landed from ledger.cells as l
+            where l.type = t.type and l.tenant = t.tenant and l.minute = t.minute
+        ) as c on true
+        where t.type = %s and t.change_id <= %s
+        order by t.minute desc, t.tenant
+        limit %s
+        """,
+        (type_, horizon, most_minutes),
+    ).fetchall()
+    taken: list[Touched] = []
+    events = 0
+    for row in rows:
+        touched = Touched(*row)
+        events += touched.events
+        if taken and events > most_events:
+            break
+        taken.append(touched)
+    return taken
+
+
+def left(connection: psycopg.Connection, type_: str) -> int:
+    """How many minutes of the type are still touched."""
+    row = connection.execute("select count(*) from ledger.touched where type = %s", (type_,)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate without group by always gives a row
+    return int(row[0])
+
+
+def months(claimed: Sequence[Touched]) -> list[datetime]:
+    """The first instants of the months that ``claimed`` falls into."""
+    return sorted({t.minute.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for t in claimed})
