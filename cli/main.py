@@ -53,7 +53,9 @@ class Rooms(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Rooms, no_args_is_help=True, help="Watershed: events from HTTP to charts, every number traceable."
+    cls=Rooms,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks print local variables, and those hold passwords
 )
 
 
