@@ -1,0 +1,294 @@
+"""The HTTP side: routes, who may send, verdicts and answers. An RSGI application for Granian."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from collector.flight import Flight
+from collector.keys import KeyRing, WriteKey
+from collector.limits import Buckets, Network, client_address
+from collector.metrics import Metrics
+from collector.parse import Limits, Refused, media_type, parse, read_body
+from collector.publish import Publisher
+from collector.receipts import ReceiptBook, ReceiptsFull
+from collector.verdict import Accepted, Judge, Rejected, Source
+from runtime import log
+
+RETRY_AFTER = 5
+"""Seconds a client is asked to wait when nothing durable took its events."""
+_JSON = [("content-type", "application/json")]
+_KEY_SHOWN = 255
+_encode = msgspec.json.Encoder().encode
+_log = log.get(__name__)
+
+
+class Headers(Protocol):
+    """A request's headers, names in lower case."""
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+
+class Scope(Protocol):
+    """What RSGI says of a request."""
+
+    proto: str
+    method: str
+    path: str
+    query_string: str
+    client: str
+
+    @property
+    def headers(self) -> Headers: ...
+
+
+class Exchange(Protocol):
+    """RSGI's protocol object: the body's chunks, and the answer."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+
+
+class Unavailable(Exception):
+    """Nothing durable can take events now; the message says why."""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """An answer to GET that only changes with a restart, or is made anew each time."""
+
+    content_type: str
+    body: Callable[[], tuple[int, bytes]]
+    cache: str = "no-store"
+
+
+class App:
+    """Everything one collector process does over HTTP."""
+
+    def __init__(
+        self,
+        *,
+        judge: Judge,
+        keys: KeyRing,
+        publisher: Publisher,
+        book: ReceiptBook,
+        metrics: Metrics,
+        limits: Limits,
+        key_buckets: Buckets,
+        address_buckets: Buckets,
+        proxies: tuple[Network, ...],
+        origins: frozenset[str],
+        types: frozenset[str],
+        max_in_flight: int,
+    ) -> None:
+        self._judge, self._keys, self._publisher, self._book = judge, keys, publisher, book
+        self._metrics, self._limits = metrics, limits
+        self._key_buckets, self._address_buckets = key_buckets, address_buckets
+        self._proxies, self._origins, self._types = proxies, origins, types
+        self.documents: dict[str, Document] = {}
+        """What GET answers, by path; set before the first request."""
+        self._max_in_flight = max_in_flight
+        self._last_us = 0
+        self.in_flight = 0
+        self.missing_topics: frozenset[str] = frozenset()
+        self.refusing: str | None = None  # why no event is taken any more
+
+    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+        """Answer one request."""
+        if scope.proto != "http":
+            return
+        started = time.perf_counter()
+        path, method = scope.path, scope.method
+        cors = self._cors(scope)
+        route = path
+        if path in ("/events", "/page-view"):
+            status, headers, body = await self._send(scope, exchange, cors)
+        elif path in self.documents:
+            status, headers, body = self._read(self.documents[path], method)
+        else:
+            route = "other"
+            status, headers, body = 404, _JSON, _problem("not_found", f"there is nothing at {path[:100]}")
+        exchange.response_bytes(status, headers + cors, b"" if method == "HEAD" else body)
+        self._metrics.answered(route, status, time.perf_counter() - started)
+
+    def now_us(self) -> int:
+        """Microseconds since 1970; never less than before, whatever the machine's clock does."""
+        self._last_us = max(self._last_us, time.time_ns() // 1000)
+        return self._last_us
+
+    async def _send(
+        self, scope: Scope, exchange: Exchange, cors: list[tuple[str, str]]
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        if scope.method == "OPTIONS":
+            return 204, _preflight() if len(cors) > 1 else [], b""
+        if scope.method != "POST":
+            return 405, [*_JSON, ("allow", "POST, OPTIONS")], _problem("method_not_allowed", "send events by POST")
+        self.in_flight += 1
+        try:
+            return await self._take(scope, exchange)
+        except Refused as refusal:
+            headers = _JSON
+            if refusal.status == 401:
+                headers = [*_JSON, ("www-authenticate", 'Bearer realm="watershed"')]
+            return refusal.status, headers, _problem(refusal.error, refusal.message)
+        except Wait as wait:
+            headers = [*_JSON, ("retry-after", str(wait.seconds))]
+            return 429, headers, _problem("too_many_requests", str(wait))
+        except (Unavailable, ReceiptsFull) as trouble:
+            if isinstance(trouble, ReceiptsFull):
+                self.refusing = f"the receipts are full: {trouble}; restart the collector"
+                _log.error("no more events are taken", reason=self.refusing)
+            return 503, [*_JSON, ("retry-after", str(RETRY_AFTER))], _problem("unavailable", str(trouble))
+        except Exception:
+            _log.exception("a request failed", path=scope.path)
+            return 500, _JSON, _problem("internal", "the collector failed on this request; its log says why")
+        finally:
+            self.in_flight -= 1
+
+    async def _take(self, scope: Scope, exchange: Exchange) -> tuple[int, list[tuple[str, str]], bytes]:
+        headers = scope.headers
+        address = client_address(scope.client, headers.get("x-forwarded-for"), self._proxies)
+        _wait("address", self._address_buckets.take(address, 1))
+        key = self._authorised(scope)
+        type_ = media_type(headers.get("content-type"))
+        idempotency_key = _idempotency_key(headers.get("idempotency-key"))
+        line = headers.get("watershed-line")
+        body = await read_body(
+            exchange, headers.get("content-encoding"), headers.get("content-length"), self._limits.body_bytes
+        )
+        parsed = parse(body, type_, self._limits)
+        _wait("key", self._key_buckets.take(key.id, len(parsed)))
+        if self.refusing:
+            raise Unavailable(self.refusing)
+        if not self._publisher.room():
+            raise Unavailable("Kafka is away and the spool is full")
+        # From here to the wait nothing else runs on the loop: what is received has its place before anyone looks.
+        source = Source(
+            key=key,
+            received_us=self.now_us(),
+            user_agent=headers.get("user-agent") or "",
+            idempotency_key=idempotency_key,
+            short_form=scope.path == "/page-view",
+            line=int(line) if line is not None and line.isdigit() else None,
+        )
+        verdicts = [self._judge.judge(event, index, source) for index, event in enumerate(parsed)]
+        await self._publish(verdicts, source)
+        self._metrics.body_bytes += len(body)
+        return self._answer(verdicts)
+
+    async def _publish(self, verdicts: list[Accepted | Rejected], source: Source) -> None:
+        """Make every event durable.
+
+        :raises Unavailable: nothing durable took them, or not all of them.
+        """
+        if self.missing_topics:
+            topics = {v.contract.topic if isinstance(v, Accepted) else "rejected_events" for v in verdicts}
+            missing = sorted(topics & self.missing_topics)
+            if missing:
+                raise Unavailable(f"Kafka has no topic {', '.join(missing)} (`watershed topics ensure`)")
+        begun = self._book.begin(len(verdicts)) if self.in_flight <= self._max_in_flight else None
+        if begun is None:
+            raise Unavailable("too many requests at once")
+        slot, first = begun
+        flight = Flight(self._book, slot, verdicts, source)
+        try:
+            messages = flight.messages(first, self._types)
+        except Exception:
+            self._book.settle(slot, {}, range(first, first + len(verdicts)))
+            raise
+        self._publisher.publish(messages)
+        if not await flight.done:
+            raise Unavailable("Kafka did not take the events, nor did the spool; send all of them again")
+
+    def _answer(self, verdicts: list[Accepted | Rejected]) -> tuple[int, list[tuple[str, str]], bytes]:
+        metrics, results, rejected = self._metrics, [], 0
+        for index, verdict in enumerate(verdicts):
+            if isinstance(verdict, Accepted):
+                type_ = verdict.contract.type
+                metrics.accepted[type_] = metrics.accepted.get(type_, 0) + 1
+                metrics.minted += verdict.minted
+                results.append({"index": index, "status": "accepted", "event_id": verdict.event_id})
+                continue
+            rejected += 1
+            type_ = verdict.event_type if verdict.event_type in self._types else ""
+            metrics.rejected[type_ or ""] = metrics.rejected.get(type_ or "", 0) + 1
+            reasons = [{"pointer": r.pointer, "keyword": r.keyword, "message": r.message} for r in verdict.reasons]
+            results.append({"index": index, "status": "rejected", "reasons": reasons})
+        accepted = len(verdicts) - rejected
+        status = 200 if not rejected else 207 if accepted else 400
+        return status, _JSON, _encode({"accepted": accepted, "rejected": rejected, "results": results})
+
+    def _authorised(self, scope: Scope) -> WriteKey:
+        given = scope.headers.get("authorization")
+        secret: str | None = None
+        if given is not None:
+            scheme, _, secret = given.partition(" ")
+            if scheme.lower() != "bearer":
+                raise Refused(401, "unauthorized", "Authorization is `Bearer <write key>`")
+        elif scope.query_string:
+            secret = _query(scope.query_string, "key")
+        if not secret:
+            raise Refused(401, "unauthorized", "a write key is needed: `Authorization: Bearer <write key>`, or ?key=")
+        key = self._keys.find(secret.strip(), datetime.now(UTC))
+        if key is None:
+            raise Refused(401, "unauthorized", "this write key is unknown, expired or revoked")
+        return key
+
+    def _cors(self, scope: Scope) -> list[tuple[str, str]]:
+        if not self._origins:
+            return []
+        origin = scope.headers.get("origin")
+        if origin is None:
+            return []
+        if origin in self._origins or "*" in self._origins:
+            return [("access-control-allow-origin", origin), ("vary", "origin")]
+        return [("vary", "origin")]
+
+    def _read(self, document: Document, method: str) -> tuple[int, list[tuple[str, str]], bytes]:
+        if method not in ("GET", "HEAD"):
+            return 405, [*_JSON, ("allow", "GET, HEAD")], _problem("method_not_allowed", "this is for reading")
+        status, body = document.body()
+        return status, [("content-type", document.content_type), ("cache-control", document.cache)], body
+
+
+class Wait(Exception):
+    """A limit is reached; ``seconds`` until more is taken."""
+
+    def __init__(self, what: str, seconds: int) -> None:
+        super().__init__(f"the limit of this {what} is reached; try again in {seconds} s")
+        self.seconds = seconds
+
+
+def _wait(what: str, seconds: int) -> None:
+    if seconds:
+        raise Wait(what, seconds)
+
+
+def _preflight() -> list[tuple[str, str]]:
+    return [
+        ("access-control-allow-methods", "POST"),
+        ("access-control-allow-headers", "authorization, content-type, content-encoding, idempotency-key"),
+        ("access-control-max-age", "86400"),
+    ]
+
+
+def _problem(error: str, message: str) -> bytes:
+    return _encode({"error": error, "message": message})
+
+
+def _query(query: str, name: str) -> str | None:
+    """One parameter of a query string. A write key needs no percent-decoding."""
+    for part in query.split("&"):
+        key, _, value = part.partition("=")
+        if key == name:
+            return value
+    return None
+
+
+def _idempotency_key(given: str | None) -> str | None:
+    if given is None:
+        return None
+    if not 1 <= len(given) <= _KEY_SHOWN or not given.isascii() or not given.isprintable():
+        raise Refused(400, "bad_idempotency_key", f"Idempotency-Key is 1 to {_KEY_SHOWN} printable ASCII characters")
+    return given
