@@ -7,23 +7,11 @@ from pathlib import Path
 from uuid import UUID
 
 import psycopg
-from pydantic import Field
 
+from dbt_project.settings import DbtSettings
 from runtime import log
-from runtime.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent
-
-
-class DbtSettings(Settings):
-    """Where dbt connects to and where it writes."""
-
-    dbt_dsn: str = Field(
-        description="Connection string of the warehouse as role `dbt`: postgresql://user:password@host:port/database"
-    )
-    dbt_target_dir: Path = Field(
-        default=PROJECT.parent / ".local" / "dbt", description="Where dbt keeps its manifest, compiled SQL and logs"
-    )
 
 
 class DbtFailed(Exception):
@@ -62,16 +50,16 @@ def run_dbt(settings: DbtSettings, arguments: Sequence[str]) -> Build:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - a second of CPU that the commands beside this need not pay
 
     os.environ["DBT_DSN"] = settings.dbt_dsn  # what profiles.yml reads
-    settings.dbt_target_dir.mkdir(parents=True, exist_ok=True)
+    settings.dbt_dir.mkdir(parents=True, exist_ok=True)
     places = {
         "--project-dir": PROJECT,
         "--profiles-dir": PROJECT,
-        "--target-path": settings.dbt_target_dir / "target",
-        "--log-path": settings.dbt_target_dir / "logs",
+        "--target-path": settings.dbt_dir / "target",
+        "--log-path": settings.dbt_dir / "logs",
     }
     options = [part for name, path in places.items() for part in (name, str(path))]
     quiet = ["--log-level", "error", "--log-format", "json", "--log-level-file", "info"]
-    result = dbtRunner().invoke([*quiet, arguments[0], *options, *arguments[1:]])
+    result = dbtRunner().invoke([*quiet, *arguments, *options])
     if result.exception is not None:
         raise DbtFailed(f"dbt {arguments[0]}: {result.exception}") from result.exception
     nodes = list(getattr(result.result, "results", []))

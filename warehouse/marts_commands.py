@@ -7,26 +7,20 @@ from uuid import UUID
 
 import psycopg
 import typer
-from pydantic import Field
 from rich.console import Console
 
-from dbt_project.build import DbtFailed, DbtSettings, build, run_dbt
+from dbt_project.build import DbtFailed, build, run_dbt
+from dbt_project.settings import DbtSettings
 from runtime import log
-from runtime.settings import Settings
 from warehouse import claims
 from warehouse import publish as publication
+from warehouse.marts_settings import PublisherSettings
 
 app = typer.Typer(no_args_is_help=True, help="Claim what changed, build it beside the marts, see how fresh they are.")
 publish = typer.Typer(help="Replace the marts' numbers by what was built and passed the gates.")
 
 RunId = Annotated[UUID, typer.Option("--run-id", help="The build run: one UUID for all of its steps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")]
-
-
-class PublisherSettings(Settings):
-    """What claims and publications need."""
-
-    publisher_dsn: str = Field(description="Connection string of the warehouse as role `publisher`")
 
 
 @app.command("claim")

@@ -1,0 +1,97 @@
+"""The Great Expectations context that lives as long as one command, and the Data Docs that it leaves behind."""
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from expectations.settings import DataDocsSettings
+
+
+def great_expectations() -> Any:
+    """The library, imported when it is needed: it takes two seconds of CPU."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    # It imports whatever engine is installed: without Spark's, which no gate uses, that takes 2.2 s and not 2.7 s.
+    sys.modules.setdefault("pyspark", None)  # type: ignore[arg-type]
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx  # noqa: PLC0415 - see the docstring
+
+    return gx
+
+
+def context(settings: DataDocsSettings) -> Any:
+    """A context that keeps nothing but validation results: suites are made anew from their reviewed files each time."""
+    gx = great_expectations()
+    from great_expectations.data_context.types.base import (  # noqa: PLC0415 - as above
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    def folder(path: Path) -> dict[str, str]:
+        return {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(path)}
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        data_docs_sites={
+            "site": {
+                "class_name": "SiteBuilder",
+                "show_how_to_buttons": False,
+                "store_backend": folder(settings.data_docs),
+                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            }
+        },
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
+    config.stores[config.validation_results_store_name] = {
+        "class_name": "ValidationResultsStore",
+        "store_backend": folder(settings.validations),
+    }
+    return gx.get_context(mode="ephemeral", project_config=config)
+
+
+def show(settings: DataDocsSettings, gx_context: Any, suites: Sequence[str], results: Sequence[Any], run: str) -> None:
+    """Add the pages of one gate run and drop those of the oldest ones.
+
+    The index lists every result that is kept and reads each to do so: hence a bound on their number.
+    """
+    from great_expectations.data_context.types.resource_identifiers import (  # noqa: PLC0415 - as above
+        ExpectationSuiteIdentifier,
+    )
+
+    _keep_newest(settings, run)
+    identifiers = [*results, *(ExpectationSuiteIdentifier(name=name) for name in suites)]
+    gx_context.build_data_docs(resource_identifiers=identifiers)
+
+
+def due(settings: DataDocsSettings, stage: str) -> bool:
+    """Whether a run that failed nothing is shown: pages cost more than checks, so only now and then."""
+    shown = [path.stat().st_mtime for path in _runs(settings.data_docs / "validations") if path.name.startswith(stage)]
+    return not shown or time.time() - max(shown) >= settings.data_docs_seconds
+
+
+def forget(settings: DataDocsSettings, run: str) -> None:
+    """Drop the results of a run that is not shown."""
+    for path in _runs(settings.validations):
+        if path.name == run:
+            shutil.rmtree(path)
+
+
+def _keep_newest(settings: DataDocsSettings, running: str) -> None:
+    folders: dict[str, list[Path]] = {}
+    for path in (*_runs(settings.validations), *_runs(settings.data_docs / "validations")):
+        folders.setdefault(path.name, []).append(path)
+    folders.pop(running, None)
+    newest_first = sorted(folders.values(), key=lambda paths: max(p.stat().st_mtime for p in paths), reverse=True)
+    for paths in newest_first[settings.data_docs_runs - 1 :]:
+        for path in paths:
+            shutil.rmtree(path)
+
+
+def _runs(validations: Path) -> list[Path]:
+    # <schema>/<table>/<severity>/<run>/<time>/<batch>: the names of suites are taken apart at their dots.
+    return list(validations.glob("*/*/*/*"))
