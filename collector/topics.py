@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
@@ -72,7 +73,7 @@ def ensure(registry: Registry, settings: CollectorSettings) -> list[Ensured]:
         raise TopicsError(f"{settings.kafka_bootstrap_servers}: {error}") from error
 
 
-def describe(registry: Registry, settings: CollectorSettings) -> list[dict[str, object]]:
+def describe(registry: Registry, settings: CollectorSettings) -> list[dict[str, Any]]:
     """Each topic's state beside what the contracts ask for: ``partitions`` 0 where it is missing.
 
     :raises TopicsError: the brokers are away.
