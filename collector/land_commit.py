@@ -145,5 +145,5 @@ def _delete(table: Table, files: list[DataFile]) -> None:
             table.io.delete(file.file_path)
 
 
-def _constant(value: int, count: int) -> pa.Array[Any]:
+def _constant(value: int, count: int) -> "pa.Array[Any]":
     return pa.repeat(pa.scalar(value, pa.int64()), count)

@@ -19,7 +19,7 @@ _log = log.get(__name__)
 
 
 class DatabaseAway(Exception):
-    """Postgres cannot be reached, or went away; every lock held through it is gone."""
+    """Postgres cannot be reached, went away (every lock held through it is gone), or has no ledger yet."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,10 @@ class Database:
             try:
                 cursor = connection.execute(query.encode(), tuple(values))
                 return cursor.fetchall() if cursor.description else []
-            except psycopg.OperationalError as error:
-                connection.close()
-                self._connection = None
+            except psycopg.Error as error:
+                if connection.closed or isinstance(error, psycopg.OperationalError):
+                    connection.close()
+                    self._connection = None
                 raise DatabaseAway(f"Postgres: {error}") from error
 
     def _connect(self) -> psycopg.Connection[Any]:

@@ -118,7 +118,7 @@ class EventDecoder(Decoder):
     def _content(self, row: Any) -> bytes:
         return blake2b(self._encode((row.event_type, row.occurred_at, row.data)), digest_size=8).digest()
 
-    def _hashes(self, name: str, tenants: list[str], values: list[Any]) -> pa.Array[Any]:
+    def _hashes(self, name: str, tenants: list[str], values: list[Any]) -> "pa.Array[Any]":
         seen: dict[tuple[str, Any], int | None] = {}
         hashes = []
         for pair in zip(tenants, values, strict=True):
@@ -165,7 +165,7 @@ def _structs(contract: Contract) -> tuple[type[msgspec.Struct], dict[str, str]]:
     return message, names
 
 
-def _array(spec: FieldSpec, values: list[Any], type_: pa.DataType) -> pa.Array[Any]:
+def _array(spec: FieldSpec, values: list[Any], type_: pa.DataType) -> "pa.Array[Any]":
     if spec.kind == "decimal":
         return pa.array(values, pa.string()).cast(type_)
     if spec.kind == "map":
@@ -173,6 +173,6 @@ def _array(spec: FieldSpec, values: list[Any], type_: pa.DataType) -> pa.Array[A
     return pa.array(values, TIMESTAMP if spec.kind == "timestamp" else type_)
 
 
-def _signed(digests: list[bytes]) -> pa.Array[Any]:
+def _signed(digests: list[bytes]) -> "pa.Array[Any]":
     signed: pa.Array[Any] = pa.array(np.frombuffer(b"".join(digests), dtype=">i8").astype("<i8"))
     return signed

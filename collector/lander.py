@@ -1,5 +1,6 @@
 """The lander, Kafka to the lake: a thread and an elected process for each table (``python -m collector.lander``)."""
 
+import logging
 import signal
 import sys
 import threading
@@ -54,19 +55,16 @@ class Lander:
     def run(self) -> None:
         """Land until :meth:`stop`."""
         discover_at = float("-inf")
-        while not self._stop.is_set():
-            if time.monotonic() >= discover_at:
-                self._discover()
-                discover_at = time.monotonic() + self._settings.land_discover_seconds
-            try:
-                self._heartbeat()
-                self._troubles.pop("heartbeat", None)
-            except TROUBLE as error:
-                _log.warning("heartbeat failed", why=str(error))
-                self._troubles["heartbeat"] = f"{type(error).__name__}: {error}"
-            self._wake.wait(self._settings.land_heartbeat_seconds)
-            self._wake.clear()
-        self._finish()
+        try:
+            while not self._stop.is_set():
+                if time.monotonic() >= discover_at:
+                    self._discover()
+                    discover_at = time.monotonic() + self._settings.land_discover_seconds
+                self._beat()
+                self._wake.wait(self._settings.land_heartbeat_seconds)
+                self._wake.clear()
+        finally:
+            self._finish()
 
     def stop(self) -> None:
         """Ask for a clean end."""
@@ -125,6 +123,15 @@ class Lander:
                 continue  # poison; its batch will say so and set it aside
         if receipts:
             self._servers.database.write_collectors(receipts)
+
+    def _beat(self) -> None:
+        try:
+            self._heartbeat()
+        except TROUBLE as error:
+            _log.warning("heartbeat failed", why=str(error))
+            self._troubles["heartbeat"] = f"{type(error).__name__}: {error}"
+        else:
+            self._troubles.pop("heartbeat", None)
 
     def _heartbeat(self) -> None:
         """Keep the locks, and bring ``ledger.landed`` up to date.
@@ -185,6 +192,7 @@ def _event_decoder(type_: str, settings: LanderSettings) -> DecoderFactory:
 def main() -> int:
     """Run until SIGTERM or SIGINT; gives the exit status."""
     log.configure("lander")
+    logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # it tells of every table it loads
     try:
         settings = LanderSettings.read()
     except SettingsError as error:
