@@ -169,4 +169,5 @@ def _exact_sum(value: Column, measure: Measure, contract: Contract) -> Column:
     # In 38 digits, then held to what the column takes: in ANSI mode an overflow would fail this load and every next.
     total = F.sum(value.cast("decimal(38,0)"))
     highest, lowest = F.lit(Decimal(_LONG_MAX)), F.lit(Decimal(-_LONG_MAX))
-    return F.greatest(F.least(total, highest), lowest).cast("bigint")
+    held = F.greatest(F.least(total, highest), lowest).cast("bigint")
+    return F.when(total.isNotNull(), held)  # both pass over nulls, and would make the end of the range of nothing

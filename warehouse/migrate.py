@@ -76,7 +76,9 @@ def _check_order() -> None:
     """Every file must be in the written order, so that none is forgotten."""
     unplaced = {p.name for p in SCHEMA_FILES.glob("*.sql")} - set(BEFORE_ROLLUPS) - set(AFTER_ROLLUPS)
     if unplaced:
-        raise MigrationError(f"warehouse/schema/{', '.join(sorted(unplaced))}: not in the order in warehouse/migrate.py")
+        raise MigrationError(
+            f"warehouse/schema/{', '.join(sorted(unplaced))}: not in the order in warehouse/migrate.py"
+        )
 
 
 def _run_files(connection: psycopg.Connection, names: Iterable[str]) -> None:

@@ -1,0 +1,342 @@
+"""What the load makes of single events, said one at a time."""
+
+import dataclasses
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from spark_jobs import type_load
+from spark_jobs.load_rollups import load
+
+
+@pytest.fixture
+def arrival(probe: Any) -> Any:
+    """The class of a row on its way to the lake; conftest has no name to import it by."""
+    return sys.modules[type(probe).__module__].Arrival
+
+
+def test_a_resent_event_is_counted_once(probe, tenant, arrival):
+    probe.arrive(tenant, arrival(event=1, sequence=1, data={"page": "/a"}))
+    probe.load()
+    probe.arrive(tenant, arrival(event=1, sequence=2, received_after=90 * 86400, data={"page": "/a"}))
+    probe.load()
+    (row,) = probe.rollup(tenant)
+    assert row["seen"] == 1
+    first, second = probe.cells(tenant)
+    assert (first["landed"], first["counted"], first["duplicates"], first["copies"]) == (1, 1, 0, 0)
+    assert (second["landed"], second["counted"], second["duplicates"], second["copies"]) == (1, 0, 1, 0)
+    assert second["received_hour"] - first["received_hour"] == timedelta(days=90)
+
+
+def test_a_message_landed_twice_is_a_copy(probe, tenant, arrival):
+    probe.arrive(tenant, arrival(event=1, sequence=7), arrival(event=1, sequence=7))
+    probe.load()
+    (cell,) = probe.cells(tenant)
+    assert (cell["landed"], cell["counted"], cell["duplicates"], cell["copies"]) == (2, 1, 1, 1)
+
+
+def test_the_earliest_arrival_wins_also_when_it_lands_last(probe, tenant, arrival):
+    probe.arrive(tenant, arrival(event=1, sequence=2, received_after=50, data={"page": "/late", "amount": Decimal(5)}))
+    probe.load()
+    assert [r["page"] for r in probe.rollup(tenant)] == ["/late"]
+    probe.arrive(tenant, arrival(event=1, sequence=1, received_after=10, data={"page": "/early", "amount": Decimal(7)}))
+    probe.load()
+    (row,) = probe.rollup(tenant)
+    assert (row["page"], row["amount_sum"]) == ("/early", Decimal(7))
+    (cell,) = probe.cells(tenant)
+    assert (cell["counted"], cell["collisions"], cell["duplicates"]) == (1, 1, 0)
+
+
+def test_equal_times_of_receipt_are_decided_by_collector_and_sequence(probe, tenant, arrival):
+    probe.arrive(
+        tenant,
+        arrival(event=1, collector="b", sequence=1, data={"page": "/b1"}),
+        arrival(event=1, collector="a", sequence=9, data={"page": "/a9"}),
+        arrival(event=1, collector="a", sequence=8, data={"page": "/a8"}),
+    )
+    probe.load()
+    assert [r["page"] for r in probe.rollup(tenant)] == ["/a8"]
+
+
+def test_what_an_event_does_not_say_has_a_name(probe, tenant, arrival):
+    probe.arrive(tenant, arrival(event=1), arrival(event=2, sequence=2, data={"is_bot": True, "visitor": "robot"}))
+    probe.load()
+    (row,) = probe.rollup(tenant)
+    assert (row["region"], row["page"], row["status"]) == ("ZZ", "(none)", 200)
+    assert (row["seen"], row["bots"], row["errors"]) == (2, 1, 0)
+    assert (row["amount_sum"], row["amount_last"], row["amount_last_at"]) == (None, None, None)
+    assert (row["quantity_spread"], row["visitors"]) == ({}, [])
+
+
+def test_sums_are_exact_and_never_overflow(probe, tenant, arrival):
+    most = 2**53 - 1
+    rows = [arrival(event=i, sequence=i, data={"amount": Decimal("0.1"), "quantity": most}) for i in range(1, 1101)]
+    probe.arrive(tenant, *rows)
+    probe.load()
+    (row,) = probe.rollup(tenant)
+    assert row["amount_sum"] == Decimal("110.0000")
+    assert row["quantity_sum"] == 2**63 - 1  # 1,100 times that is more than a bigint holds: kept at its end
+
+
+def test_the_last_value_is_that_of_the_latest_event_ties_by_id(probe, tenant, arrival):
+    probe.arrive(
+        tenant,
+        arrival(event=1, sequence=1, second=30, data={"amount": Decimal(1)}),
+        arrival(event=2, sequence=2, second=30, data={"amount": Decimal(2)}),
+        arrival(event=3, sequence=3, second=40),  # later, but says no amount
+        arrival(event=4, sequence=4, second=10, data={"amount": Decimal(9)}),
+    )
+    probe.load()
+    (row,) = probe.rollup(tenant)
+    ids = {n: probe.row(tenant, arrival(event=n))["event_id"] for n in (1, 2)}
+    assert row["amount_last"] == max((1, 2), key=lambda n: ids[n])
+    assert row["amount_last_at"].second == 30
+    assert (row["amount_min"], row["amount_max"]) == (1, 9)
+
+
+def test_keys_over_the_cap_are_summed_under_other_and_reported(probe, tenant, arrival):
+    pages = ["/a"] * 3 + ["/b"] * 2 + ["/d", "/c", "/e", "/e"]
+    probe.arrive(tenant, *(arrival(event=i, sequence=i, data={"page": p}) for i, p in enumerate(pages)))
+    summary = probe.load()
+    # Three stay: the most counted, and of /c and /d, with one each, neither gets the place of /e.
+    assert {r["page"]: r["seen"] for r in probe.rollup(tenant)} == {"/a": 3, "/b": 2, "/e": 2, "(other)": 2}
+    assert [c["over_cap"] for c in probe.cells(tenant)] == [2]
+    assert summary.loads[0].over_cap == 2
+
+
+def test_equal_counts_at_the_cap_are_decided_by_key(probe, tenant, arrival):
+    probe.arrive(tenant, *(arrival(event=i, sequence=i, data={"page": p}) for i, p in enumerate("edcba")))
+    probe.load()
+    assert {r["page"] for r in probe.rollup(tenant)} == {"a", "b", "c", "(other)"}
+
+
+def test_a_minute_whose_events_are_gone_vanishes(probe, tenant, arrival):
+    probe.arrive(tenant, arrival(event=1), arrival(event=2, sequence=2, minute=1))
+    probe.load()
+    assert len(probe.rollup(tenant)) == 2
+    probe.catalog.load_table(probe.contract.table).delete(f"tenant = '{tenant}' and sequence = 2")
+    probe.watershed.execute(
+        "insert into ledger.touched (type, tenant, minute, cause, received_from)"
+        " select type, tenant, minute, 'erasure', now() from ledger.cells where tenant = %s",
+        (tenant,),
+    )
+    probe.load()
+    assert len(probe.rollup(tenant)) == 1
+    assert len(probe.cells(tenant)) == 1
+    assert probe.touched(tenant) == []
+    (hour,) = probe.query("select * from ledger.unpublished where tenant = %s", tenant)
+    assert hour["cause"] == "erasure"
+
+
+def test_late_events_are_told_from_punctual_ones(probe, tenant, arrival):
+    probe.arrive(tenant, arrival(event=1), arrival(event=2, sequence=2, minute=-300, received_after=7200))
+    probe.load()
+    hours = probe.query("select hour, cause from ledger.unpublished where tenant = %s order by hour", tenant)
+    assert [h["cause"] for h in hours] == ["late", "load"]
+
+
+def test_events_of_any_month_find_a_partition(probe, tenant, arrival):
+    year = 365 * 24 * 60
+    minutes = [0, -year, -11 * year, year // 12]
+    probe.arrive(tenant, *(arrival(event=i, sequence=i, minute=m) for i, m in enumerate(minutes)))
+    probe.load()
+    assert len(probe.rollup(tenant)) == 4
+
+
+def test_the_newest_minutes_come_first_and_the_rest_is_left_for_later(probe, tenant, arrival):
+    probe.arrive(tenant, *(arrival(event=i, sequence=i, minute=-i * 60) for i in range(40)))
+    summary = probe.load(load_budget_seconds=0.001, load_chunk_minutes=5)
+    assert [r["minute"].hour for r in probe.rollup(tenant)] == [8, 9, 10, 11, 12]
+    assert summary.loads[0].minutes_left == 35
+    probe.arrive(tenant, arrival(event=99, sequence=99, minute=5))
+    probe.load(load_budget_seconds=0.001, load_chunk_minutes=5)
+    newest = probe.rollup(tenant)[-1]["minute"]
+    assert (newest.hour, newest.minute) == (12, 5), "a backlog must not hold up what is new"
+    probe.load()
+    assert len(probe.rollup(tenant)) == 41
+    assert probe.touched(tenant) == []
+
+
+def test_nothing_new_means_no_call_to_spark(probe, tenant, arrival, monkeypatch):
+    probe.arrive(tenant, arrival(event=1))
+    probe.load()
+
+    def called(*_: object) -> None:
+        raise AssertionError("Spark was called")
+
+    monkeypatch.setattr(type_load, "open_session", called)
+    summary = probe.load()
+    assert (summary.loads, summary.idle) == ([], [probe.contract.type])
+
+
+def test_completeness_moves_on_with_the_lander_when_nothing_is_new(probe, tenant, arrival):
+    def landed(through: datetime) -> None:
+        probe.watershed.execute(
+            "insert into ledger.landed (type, land_seq, through) values (%s, 1, %s)"
+            " on conflict (type) do update set through = excluded.through",
+            (probe.contract.type, through),
+        )
+
+    def loaded_through() -> datetime:
+        (row,) = probe.query("select loaded_through from ledger.cursors where type = %s", probe.contract.type)
+        return row["loaded_through"]
+
+    first, second = datetime(2026, 3, 1, 13, tzinfo=UTC), datetime(2026, 3, 1, 14, tzinfo=UTC)
+    landed(first)
+    probe.arrive(tenant, arrival(event=1))
+    probe.load()
+    assert loaded_through() == first
+    landed(second)
+    probe.load()
+    assert loaded_through() == second
+
+
+def test_completeness_does_not_pass_a_commit_that_was_not_looked_at(probe, tenant, arrival, monkeypatch):
+    """The lander commits and reports between our reading of its report and our pinning: still no promise."""
+    probe.arrive(tenant, arrival(event=1))
+    probe.load()
+    before = datetime(2026, 3, 2, tzinfo=UTC)
+    probe.watershed.execute("update ledger.landed set through = %s where type = %s", (before, probe.contract.type))
+    real_pin = type_load.pin
+
+    def late_pin(*arguments: object) -> object:
+        pinned = real_pin(*arguments)
+        probe.watershed.execute(
+            "update ledger.landed set through = %s where type = %s", (before + timedelta(days=1), probe.contract.type)
+        )
+        return pinned
+
+    monkeypatch.setattr(type_load, "pin", late_pin)
+    probe.arrive(tenant, arrival(event=2, sequence=2))
+    probe.load()
+    (row,) = probe.query("select loaded_through from ledger.cursors where type = %s", probe.contract.type)
+    assert row["loaded_through"] in (None, before)
+
+
+def test_a_load_that_dies_between_its_steps_loses_nothing(probe, tenant, arrival, monkeypatch):
+    probe.arrive(tenant, arrival(event=1))
+
+    def broken(*_: object) -> None:
+        raise ConnectionError("Spark went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type_load, "recompute", broken)
+        with pytest.raises(AssertionError, match="Spark went away"):
+            probe.load()
+    assert probe.rollup(tenant) == []
+    assert len(probe.touched(tenant)) == 1
+    probe.load()
+    assert len(probe.rollup(tenant)) == 1
+    assert probe.touched(tenant) == []
+
+
+def test_a_load_that_dies_while_writing_leaves_the_old_minute_whole(probe, tenant, arrival, monkeypatch):
+    probe.arrive(tenant, arrival(event=1))
+    probe.load()
+    old = (probe.rollup(tenant), probe.cells(tenant))
+    probe.arrive(tenant, arrival(event=2, sequence=2))
+    real = type_load.recompute
+
+    def halved(*arguments: object) -> object:
+        rollup, cells = real(*arguments)
+        at = cells.column_names.index("landed")
+        return rollup, cells.set_column(at, "landed", pa.nulls(cells.num_rows, pa.int64()))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type_load, "recompute", halved)
+        with pytest.raises(AssertionError, match="NotNullViolation"):
+            probe.load()
+    assert (probe.rollup(tenant), probe.cells(tenant)) == old
+    probe.load()
+    assert [r["seen"] for r in probe.rollup(tenant)] == [2]
+
+
+def test_a_minute_touched_again_while_it_is_loaded_stays_touched(probe, tenant, arrival, monkeypatch):
+    probe.arrive(tenant, arrival(event=1))
+    real = type_load.recompute
+
+    def touch_meanwhile(*arguments: object) -> object:
+        result = real(*arguments)
+        probe.watershed.execute(
+            "update ledger.touched set change_id = nextval('ledger.change_seq'), cause = 'repair' where tenant = %s",
+            (tenant,),
+        )
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type_load, "recompute", touch_meanwhile)
+        probe.load(load_budget_seconds=0.001)
+    assert [t["cause"] for t in probe.touched(tenant)] == ["repair"]
+    assert len(probe.rollup(tenant)) == 1
+
+
+def test_a_touch_of_a_later_commit_is_not_taken_for_the_pinned_one(probe, tenant, arrival, monkeypatch):
+    """Erasure commits to the lake and then touches; a load that pinned before must leave that touch to the next."""
+    probe.arrive(tenant, arrival(event=1), arrival(event=2, sequence=2, minute=1))
+    real_horizon = type_load.change_horizon
+
+    def horizon_then_touch(connection: psycopg.Connection) -> int:
+        horizon = real_horizon(connection)
+        probe.watershed.execute(
+            "insert into ledger.touched (type, tenant, minute, cause, received_from)"
+            " values (%s, %s, '2026-03-01 12:07+00', 'erasure', now())"
+            " on conflict (type, tenant, minute) do update set change_id = excluded.change_id",
+            (probe.contract.type, tenant),
+        )
+        return horizon
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type_load, "change_horizon", horizon_then_touch)
+        probe.load(load_budget_seconds=0.001)
+    assert [t["cause"] for t in probe.touched(tenant)] == ["erasure"]
+    probe.load()
+    assert probe.touched(tenant) == []
+
+
+def test_two_loads_of_a_type_take_turns(probe, tenant, arrival):
+    probe.arrive(tenant, *(arrival(event=i, sequence=i, minute=i) for i in range(6)))
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda _: probe.load(load_chunk_minutes=2), range(3)))
+    assert sum(load.minutes_recomputed for run in runs for load in run.loads) == 6
+    assert [r["seen"] for r in probe.rollup(tenant)] == [1] * 6
+
+
+def test_a_load_says_so_when_another_keeps_the_type(probe, tenant, arrival):
+    probe.arrive(tenant, arrival(event=1))
+    with psycopg.connect(probe.settings.loader_dsn, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(hashtextextended('load:' || %s, 0))", (probe.contract.type,))
+        summary = probe.load(load_budget_seconds=0.2)
+    assert (summary.busy, summary.loads) == ([probe.contract.type], [])
+    probe.load()
+    assert len(probe.rollup(tenant)) == 1
+
+
+def test_one_type_that_fails_does_not_keep_the_others(probe, tenant, arrival, monkeypatch):
+    broken = dataclasses.replace(probe.contract, type="no_such_rollup")
+    real = type_load.metadata_locations
+
+    def locations(connection: psycopg.Connection, tables: list[str]) -> object:
+        if tables == [broken.table]:
+            raise OSError("this table is broken")
+        return real(connection, tables)
+
+    monkeypatch.setattr(type_load, "metadata_locations", locations)
+    probe.arrive(tenant, arrival(event=1))
+    probe.watershed.execute(
+        "insert into ledger.touched (type, tenant, minute, cause, received_from)"
+        " values ('no_such_rollup', %s, '2026-03-01 12:00+00', 'load', now())",
+        (tenant,),
+    )
+    try:
+        summary = load([broken, probe.contract], probe.settings)
+    finally:
+        for table in ("touched", "loads"):
+            probe.watershed.execute(f"delete from ledger.{table} where type = 'no_such_rollup'".encode())
+    assert summary.failed == {"no_such_rollup": "OSError: this table is broken"}
+    assert len(probe.rollup(tenant)) == 1
