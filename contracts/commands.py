@@ -101,9 +101,7 @@ def validate(
             if found:
                 refused.append({"event": count, "violations": [v._asdict() for v in found]})
             for violation in found:
-                console.print(
-                    f"event {count}: {violation.pointer or '(the event)'} {violation.keyword}: {violation.message}"
-                )
+                _say(f"event {count}: {violation.pointer or '(the event)'} {violation.keyword}: {violation.message}")
     except ContractError as error:
         raise _failed(error) from error
     _say(f"{count - len(refused)} of {count} accepted")

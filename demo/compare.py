@@ -1,0 +1,106 @@
+"""Hold the charts against the truth: equal to the last event, or every difference by name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import psycopg
+from psycopg import sql
+
+from contracts.registry import Registry
+from demo.truth import Truth, Views
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number that is not what it should be; ``where`` names table, day and (for the mart) region."""
+
+    where: str
+    day: str
+    key: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What the platform itself says of a tenant's page views."""
+
+    complete_through: str | None
+    pending_minutes: int
+    held_because: str | None
+
+
+def marts(connection: psycopg.Connection, truth: Truth) -> list[Difference]:
+    """Where ``marts.region_daily`` of the truth's tenant differs from it. Needs the rights of a reader of ``marts``.
+
+    Every row of the tenant is compared, so a view that was never sent is a difference too.
+    """
+    rows = connection.execute(
+        """
+        select (period_start at time zone 'UTC')::date, region, page_views, bot_page_views, visitors
+        from marts.region_daily where tenant = %s
+        """,
+        (truth.tenant,),
+    ).fetchall()
+    found = {(day.isoformat(), region): Views(*counts) for day, region, *counts in rows}
+    expected = {(day, region): views for day, regions in truth.views.items() for region, views in regions.items()}
+    return [
+        Difference(
+            "marts.region_daily", day, region, _words(expected.get((day, region))), _words(found.get((day, region)))
+        )
+        for day, region in sorted(expected.keys() | found.keys())
+        if expected.get((day, region), Views()) != found.get((day, region), Views())
+    ]
+
+
+def rollups(connection: psycopg.Connection, truth: Truth, registry: Registry) -> list[Difference]:
+    """Where the counts and sums of the rollups differ from the truth, by type, day and measure.
+
+    Needs the rights to read schema ``rollups``. A distinct count is not compared here: it is what the mart shows.
+    """
+    differences: list[Difference] = []
+    for contract in registry:
+        measures = [m.name for m in contract.rollup.measures if m.kind in ("count", "sum")]
+        found = dict(_sums(connection, truth.tenant, contract.rollup_table, measures))
+        expected = truth.totals.get(contract.type, {})
+        for day in sorted(found.keys() | expected.keys()):
+            for name in measures:
+                wanted, have = Decimal(expected.get(day, {}).get(name, 0)), found.get(day, {}).get(name, Decimal(0))
+                if wanted != have:
+                    where = f"rollups.{contract.rollup_table}"
+                    differences.append(Difference(where, day, name, f"{wanted:f}", f"{have:f}"))
+    return differences
+
+
+def freshness(connection: psycopg.Connection, tenant: str) -> Freshness | None:
+    """The tenant's row for page views in ``marts.freshness``; None before the first publication."""
+    row = connection.execute(
+        """
+        select complete_through, pending_minutes, held_because from marts.freshness
+        where tenant = %s and event_type = 'page_view'
+        """,
+        (tenant,),
+    ).fetchone()
+    return Freshness(row[0].isoformat() if row[0] else None, row[1], row[2]) if row else None
+
+
+def _sums(
+    connection: psycopg.Connection, tenant: str, table: str, measures: list[str]
+) -> Iterator[tuple[str, dict[str, Decimal]]]:
+    if not measures:
+        return
+    query = sql.SQL("select (minute at time zone 'UTC')::date, {} from rollups.{} where tenant = %s group by 1").format(
+        sql.SQL(", ").join(sql.SQL("coalesce(sum({}), 0)").format(sql.Identifier(name)) for name in measures),
+        sql.Identifier(table),
+    )
+    for row in connection.execute(query, (tenant,)):
+        day: date = row[0]
+        yield day.isoformat(), {name: Decimal(value) for name, value in zip(measures, row[1:], strict=True)}
+
+
+def _words(views: Views | None) -> str:
+    if views is None:
+        return "no row"
+    return f"{views.page_views} views, {views.bot_page_views} by bots, {views.visitors} visitors"
