@@ -133,8 +133,11 @@ class Judge:
 
 
 def _judged_by_agent(contract: Contract, source: Source) -> bool:
-    """A view reported by the visitor's own agent, so that the agent says whether it is a bot."""
-    if source.key.kind is not KeyKind.BROWSER and not source.short_form:
+    """A view reported by the visitor's own agent, so that the agent says whether it is a bot.
+
+    A server's agent is the library it sends with and says nothing of the visitor.
+    """
+    if source.key.kind is not KeyKind.BROWSER:
         return False
     return any(field.name == BOT_FIELD and field.kind == "boolean" for field in contract.fields)
 
