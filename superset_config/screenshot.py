@@ -1,0 +1,188 @@
+"""Opens the dashboards in a real browser, as a reader would, and fails when a reader would see something wrong.
+
+    python -m superset_config.screenshot --output <folder> [--tenant NAME] [--width 1440] [--height 900]
+
+Wrong is: a chart that shows an error, nothing, or still a spinner; an error message of the page; an error in the
+browser's console; a request that failed. Needs the core environment (Playwright) and a Chromium.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import ConsoleMessage, Page, Response, TimeoutError, sync_playwright
+from pydantic import Field, SecretStr
+
+from runtime.settings import Settings, SettingsError
+from superset_config.bundle import Bundle
+
+BROWSER_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+CHART = ".dashboard-component-chart-holder"
+# What a chart draws into: canvas and svg for charts, tables, and the text of a big number.
+DRAWN = "canvas, svg.datamap, table tbody tr, .header-line"
+ERRORS = (
+    ".ant-message-error, [data-test='error-toast'], .toast--danger, .alert-danger, "
+    "[data-test='alert-dangerous'], .ant-alert-error"
+)
+EMPTY = ".ant-empty, [data-test='empty-state'], .empty-state"
+SPINNER = "[data-test='loading-indicator'], .loading"
+ALL_DRAWN = """([chart, drawn, spinner]) => {
+  const charts = [...document.querySelectorAll(chart)].filter((c) => c.querySelector('.slice_container, .chart-slice'));
+  return charts.length > 0 && !document.querySelector(spinner)
+    && charts.every((c) => c.querySelector(drawn));
+}"""
+
+
+class BrowserSettings(Settings):
+    """Where Superset is, who looks at it, and with which browser."""
+
+    superset_url: str = Field(description="Base URL of Superset")
+    superset_user: str = Field(description="Superset's log-in name")
+    superset_password: SecretStr = Field(description="Superset's password")
+    chromium_path: Path = Field(default=Path("/usr/bin/chromium"), description="Chromium that takes the screenshots")
+
+
+@dataclass
+class Look:
+    """What was seen of one dashboard: the picture, the charts drawn, and everything that is wrong."""
+
+    slug: str
+    picture: Path
+    charts: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def dashboard_url(base: str, slug: str, tenant: str | None = None) -> str:
+    """The address of a dashboard, opened on ``tenant`` instead of the one with the newest data."""
+    url = f"{base.rstrip('/')}/superset/dashboard/{slug}/"
+    if tenant is None:
+        return url
+    quoted = "'" + tenant.replace("!", "!!").replace("'", "!'") + "'"
+    mask = (
+        f"(NATIVE_FILTER-tenant:(extraFormData:(filters:!((col:tenant,op:IN,val:!({quoted})))),"
+        f"filterState:(label:{quoted},value:!({quoted})),id:NATIVE_FILTER-tenant,ownState:()))"
+    )
+    return f"{url}?native_filters={mask}"
+
+
+@contextmanager
+def logged_in(settings: BrowserSettings, width: int, height: int) -> Iterator[Page]:
+    """A page of a browser that is logged in to Superset."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=settings.chromium_path, args=list(BROWSER_ARGUMENTS), headless=True
+        )
+        try:
+            page = browser.new_page(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC")
+            page.goto(f"{settings.superset_url.rstrip('/')}/login/")
+            page.locator("#username, [data-test='username-input']").first.fill(settings.superset_user)
+            password = settings.superset_password.get_secret_value()
+            page.locator("#password, [data-test='password-input']").first.fill(password)
+            page.locator("[data-test='login-button'], button[type='submit'], input[type='submit']").first.click()
+            page.wait_for_url(lambda url: "/login" not in url)
+            yield page
+        finally:
+            browser.close()
+
+
+def look(page: Page, url: str, slug: str, picture: Path, seconds: float = 60) -> Look:
+    """Open a dashboard, wait until every chart is drawn, take its picture, and say what is wrong."""
+    seen = Look(slug, picture)
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            seen.wrong.append(f"console: {message.text[:300]}")
+
+    def answered(response: Response) -> None:
+        if response.status >= 400:
+            seen.wrong.append(f"{response.status} from {response.request.method} {response.url[:200]}")
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: seen.wrong.append(f"script: {str(error)[:300]}"))
+    page.on("response", answered)
+    page.goto(url)
+    _scroll_through(page, seen, seconds)
+    _judge(page, seen)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=picture)
+    return seen
+
+
+def _scroll_through(page: Page, seen: Look, seconds: float) -> None:
+    """Make the window as tall as the dashboard, as charts out of sight are not loaded, and wait for them."""
+    try:
+        page.wait_for_selector(CHART, timeout=seconds * 1000)
+        for _ in range(3):  # what is drawn may change the height; it settles at once or at the second look
+            height = page.evaluate("document.documentElement.scrollHeight")
+            size = page.viewport_size
+            if size and height > size["height"]:
+                page.set_viewport_size({"width": size["width"], "height": height})
+            page.wait_for_function(ALL_DRAWN, arg=[CHART, DRAWN, SPINNER], timeout=seconds * 1000)
+    except TimeoutError:
+        seen.wrong.append(f"not every chart was drawn after {seconds:.0f} s")
+    else:
+        page.wait_for_timeout(1500)  # ECharts' entrance animation takes a second: pictures of half bars mislead
+
+
+def _judge(page: Page, seen: Look) -> None:
+    for chart in page.locator(CHART).all():
+        name = chart.locator("[data-test='editable-title'], .header-title").first
+        title = name.inner_text().strip() if name.count() else "(untitled)"
+        if chart.locator(".slice_container, .chart-slice").count() == 0:
+            continue  # a text
+        seen.charts += 1
+        if chart.locator(EMPTY).count():
+            seen.wrong.append(f"chart {title!r} is empty")
+        elif chart.locator(DRAWN).count() == 0:
+            seen.wrong.append(f"chart {title!r} drew nothing")
+        if chart.locator(ERRORS).count():
+            seen.wrong.append(f"chart {title!r} shows an error: {chart.locator(ERRORS).first.inner_text()[:300]}")
+    seen.wrong += [f"message: {each.inner_text()[:300]}" for each in page.locator(ERRORS).all()]
+
+
+def look_at_all(settings: BrowserSettings, output: Path, tenant: str | None, width: int, height: int) -> list[Look]:
+    """Look at every dashboard of the assets; the pictures are ``<output>/<slug>.png``."""
+    looks = []
+    with logged_in(settings, width, height) as page:
+        for dashboard in Bundle.load().of("dashboards"):
+            slug = str(dashboard.content["slug"])
+            url = dashboard_url(settings.superset_url, slug, tenant)
+            page.set_viewport_size({"width": width, "height": height})
+            looks.append(look(page, url, slug, output / f"{slug}.png"))
+    return looks
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point: 0 when nothing is wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--output", type=Path, required=True, help="folder of the pictures")
+    parser.add_argument("--tenant", help="the tenant to open, instead of the one with the newest data")
+    parser.add_argument("--width", type=int, default=1440, help="width of the window in pixels")
+    parser.add_argument("--height", type=int, default=900, help="least height of the window in pixels")
+    chosen = parser.parse_args(arguments)
+    try:
+        settings = BrowserSettings.read()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    looks = look_at_all(settings, chosen.output, chosen.tenant, chosen.width, chosen.height)
+    for seen in looks:
+        sys.stdout.write(f"{seen.slug}: {seen.charts} charts, {seen.picture}\n")
+        for wrong in seen.wrong:
+            sys.stderr.write(f"{seen.slug}: {wrong}\n")
+    return 1 if any(seen.wrong or not seen.charts for seen in looks) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""Superset's configuration: what differs between machines comes from the environment; nothing secret is here.
+
+| variable | meaning |
+|---|---|
+| `SUPERSET_METADATA_DSN` | Superset's own database, `postgresql+psycopg2://…/superset` (required) |
+| `SUPERSET_SECRET_KEY` | signs sessions and encrypts stored passwords; at least 32 characters (required) |
+| `REDIS_URL` | cache of query results and filter states, `redis://host:port/db` (required) |
+| `SUPERSET_BEHIND_TLS` | `1` where a proxy in front speaks HTTPS: cookies are HTTPS-only, `X-Forwarded-*` counts |
+| `SUPERSET_TENANT_NAME` | the name in the browser's title bar, default `Watershed` |
+
+Superset loads this file by `SUPERSET_CONFIG_PATH` and takes every name in capitals as a setting. The repository's
+root has to be on `PYTHONPATH`: the datasets' SQL uses the macros beside this file.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, FileSystemLoader
+
+from superset_config.macros import MACROS
+
+LEAST_SECRET = 32
+KNOWN_SECRETS = ("CHANGE_ME", "thisISaSECRET", "secret", "test-guest-secret-change-me")
+
+
+class ConfigurationError(Exception):
+    """A required setting is missing or unsafe; Superset must not start."""
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigurationError(f"{name} is not set. `make up` writes it to .local/env.rooms/superset.env")
+    return value
+
+
+def _secret(name: str) -> str:
+    value = _required(name)
+    if len(value) < LEAST_SECRET or any(value.startswith(known) for known in KNOWN_SECRETS):
+        raise ConfigurationError(
+            f"{name} is a known default or shorter than {LEAST_SECRET} characters. "
+            "Make one with `openssl rand -base64 42`; keep it: stored passwords are encrypted with it"
+        )
+    return value
+
+
+def _with_our_templates(app: Any) -> None:
+    """Let the templates of this room take the place of Superset's of the same name."""
+    app.jinja_loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent / "templates"), app.jinja_loader])
+
+
+def _cache(prefix: str, seconds: float) -> dict[str, Any]:
+    return {
+        "CACHE_TYPE": "RedisCache",
+        "CACHE_REDIS_URL": REDIS_URL,
+        "CACHE_KEY_PREFIX": f"watershed_superset_{prefix}_",
+        "CACHE_DEFAULT_TIMEOUT": int(seconds),
+    }
+
+
+SECRET_KEY = _secret("SUPERSET_SECRET_KEY")
+SQLALCHEMY_DATABASE_URI = _required("SUPERSET_METADATA_DSN")
+# One worker with 8 threads: more connections than threads would only be idle ones.
+SQLALCHEMY_ENGINE_OPTIONS = {"pool_size": 8, "max_overflow": 4, "pool_pre_ping": True, "pool_recycle": 1800}
+REDIS_URL = _required("REDIS_URL")
+BEHIND_TLS = os.environ.get("SUPERSET_BEHIND_TLS", "") == "1"
+
+APP_NAME = os.environ.get("SUPERSET_TENANT_NAME", "Watershed")
+
+# English only: without a choice of languages Superset shows no switch and ignores the browser's Accept-Language.
+LANGUAGES: dict[str, Any] = {}
+BABEL_DEFAULT_LOCALE = "en"
+BABEL_DEFAULT_TIMEZONE = "UTC"
+D3_FORMAT = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["", ""]}
+
+# Charts may lag the marts by this much; marts change at most once a minute.
+CACHE_CONFIG = _cache("objects", timedelta(days=1).total_seconds())
+DATA_CACHE_CONFIG = _cache("data", 30)
+FILTER_STATE_CACHE_CONFIG = {
+    **_cache("filters", timedelta(days=90).total_seconds()),
+    "REFRESH_TIMEOUT_ON_RETRIEVAL": True,
+}
+EXPLORE_FORM_DATA_CACHE_CONFIG = {
+    **_cache("explore", timedelta(days=7).total_seconds()),
+    "REFRESH_TIMEOUT_ON_RETRIEVAL": True,
+}
+# An open dashboard asks again each minute. "fetch" takes the cached answer while it is fresh, so that a hundred
+# open dashboards cost the warehouse what one costs; "force" would go past the cache for each.
+DASHBOARD_AUTO_REFRESH_MODE = "fetch"
+
+ROW_LIMIT = 10_000
+SAMPLES_ROW_LIMIT = 1_000
+NATIVE_FILTER_DEFAULT_ROW_LIMIT = 1_000
+FILTER_SELECT_ROW_LIMIT = 10_000
+SQL_MAX_ROW = 100_000
+SUPERSET_WEBSERVER_TIMEOUT = 60
+SQLLAB_TIMEOUT = 30
+# The marts hold hours and more; a finer grain would draw hours and call them minutes.
+TIME_GRAIN_DENYLIST = [
+    *("PT1S", "PT5S", "PT30S", "PT1M", "PT5M", "PT10M", "PT15M", "PT30M", "PT6H"),
+    *("1969-12-28T00:00:00Z/P1W", "1969-12-29T00:00:00Z/P1W"),
+    *("P1W/1970-01-03T00:00:00Z", "P1W/1970-01-04T00:00:00Z"),
+]
+
+FEATURE_FLAGS = {
+    "ENABLE_TEMPLATE_PROCESSING": True,  # the datasets' SQL takes the dashboard's filters (see docs/adr/0011)
+    "DASHBOARD_RBAC": False,  # it goes past dataset permissions
+    "EMBEDDED_SUPERSET": False,
+    "ESCAPE_MARKDOWN_HTML": True,
+    "ALERT_REPORTS": False,  # needs Celery, which this stack does without
+    "DRILL_BY": False,  # it adds up visitors, which may not be added
+    "DRILL_TO_DETAIL": False,
+    "RLS_IN_SQLLAB": True,
+    "SSH_TUNNELING": False,
+}
+JINJA_CONTEXT_ADDONS = MACROS
+# The datasets are the reviewed ones of this repository; a file uploaded into the warehouse would not be.
+ALLOWED_EXTENSIONS: set[str] = set()
+
+WTF_CSRF_ENABLED = True
+WTF_CSRF_TIME_LIMIT = int(timedelta(days=7).total_seconds())
+AUTH_ROLE_PUBLIC = "Public"
+PUBLIC_ROLE_LIKE = None  # who is not logged in sees nothing
+GUEST_ROLE_NAME = "Public"
+GUEST_TOKEN_JWT_SECRET = f"guest:{SECRET_KEY}"  # guests are off; the shipped default secret must not stand anyway
+# Cookies ignore ports: Airflow on the same host has its own "session".
+SESSION_COOKIE_NAME = "watershed_superset_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = BEHIND_TLS
+PERMANENT_SESSION_LIFETIME = timedelta(days=7)
+ENABLE_PROXY_FIX = BEHIND_TLS
+# Guessing passwords is slowed down, but one browser opening a dashboard is not; counted in Redis.
+RATELIMIT_ENABLED = True
+RATELIMIT_STORAGE_URI = REDIS_URL
+AUTH_RATE_LIMITED = True
+AUTH_RATE_LIMIT = "20 per minute"
+RATELIMIT_APPLICATION = "200 per second"
+
+TALISMAN_ENABLED = True
+TALISMAN_CONFIG = {
+    # Nothing is loaded from elsewhere: dashboards work without the internet and tell nobody that they are open.
+    "content_security_policy": {
+        "base-uri": ["'self'"],
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "blob:", "data:"],
+        "worker-src": ["'self'", "blob:"],
+        "connect-src": ["'self'"],
+        "object-src": "'none'",
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "font-src": ["'self'", "data:"],
+        "script-src": ["'self'", "'strict-dynamic'"],
+        "frame-ancestors": ["'self'"],
+    },
+    "content_security_policy_nonce_in": ["script-src"],
+    "force_https": False,  # the proxy in front redirects
+    "session_cookie_secure": BEHIND_TLS,
+}
+
+FLASK_APP_MUTATOR = _with_our_templates
+
+# Watershed's own colours, calm and readable for the colour-blind; dark is for what is final, pale for what is open.
+THEME_DARK = None
+EXTRA_CATEGORICAL_COLOR_SCHEMES = [
+    {
+        "id": "watershed",
+        "description": "Watershed: blue for final, pale blue for still open",
+        "label": "Watershed",
+        "isDefault": True,
+        "colors": ["#1F5F8B", "#A9CCE3", "#2E8B74", "#A3D9CB", "#B7791F", "#F0D29A", "#7A4E8A", "#D4BFDC", "#5B6770"],
+    },
+    {
+        "id": "watershed_visitors",
+        "description": "Watershed, visitors: green for final, pale green for still open",
+        "label": "Watershed visitors",
+        "isDefault": False,
+        "colors": ["#2E8B74", "#A3D9CB", "#1F5F8B", "#A9CCE3", "#B7791F", "#F0D29A", "#7A4E8A", "#D4BFDC", "#5B6770"],
+    },
+]
+EXTRA_SEQUENTIAL_COLOR_SCHEMES = [
+    {
+        "id": "watershed_blues",
+        "description": "From few (pale) to many (dark)",
+        "isDiverging": False,
+        "label": "Watershed blues",
+        "isDefault": True,
+        "colors": ["#E3EEF6", "#B5D3E7", "#7FB2D3", "#4788B3", "#1F5F8B", "#123E5E"],
+    }
+]
