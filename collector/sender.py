@@ -92,20 +92,30 @@ class Sender:
         """Close the connections."""
         self._http.close()
 
-    def send(self, events: Iterable[Event], progress: Callable[[int], None] | None = None) -> Report:
-        """Send all ``events`` and return when each has a verdict. ``progress`` is told how many more have one.
+    def send(
+        self,
+        events: Iterable[Event],
+        progress: Callable[[int], None] | None = None,
+        verdict: Callable[[Event, Mapping[str, Any]], None] | None = None,
+    ) -> Report:
+        """Send all ``events`` and return when each has a verdict.
+
+        ``progress`` is told how many more have one, ``verdict`` of each event (as it was sent) and what became of it.
 
         :raises SendError: the key or the request is refused as a whole, or ``patience`` ran out; the events before it
             are with the collector.
         """
         report, started = Report(), time.monotonic()
-        for body, count in self._bodies(events):
+        for body, sent in self._bodies(events):
             answer = self._post(body, "application/json", {}, report)
-            report.sent += count
-            self._judge(answer, count, report)
+            report.sent += len(sent)
+            verdicts = self._judge(answer, len(sent), report)
             report.seconds = time.monotonic() - started
+            if verdict is not None:
+                for event, result in zip(sent, verdicts, strict=True):
+                    verdict(event, result)
             if progress is not None:
-                progress(count)
+                progress(len(sent))
         return report
 
     def send_raw(self, line: bytes, headers: Mapping[str, str], report: Report) -> None:
@@ -117,18 +127,21 @@ class Sender:
         report.sent += 1
         self._judge(answer, 1, report)
 
-    def _bodies(self, events: Iterable[Event]) -> Iterator[tuple[bytes, int]]:
+    def _bodies(self, events: Iterable[Event]) -> Iterator[tuple[bytes, list[Event]]]:
         parts: list[bytes] = []
+        sent: list[Event] = []
         size = 0
-        for event in events:
-            part = msgspec.json.encode(self._with_id(event))
+        for given in events:
+            event = self._with_id(given)
+            part = msgspec.json.encode(event)
             if parts and (len(parts) == self._batch or size + len(part) >= MAX_BODY_BYTES):
-                yield b"[" + b",".join(parts) + b"]", len(parts)
-                parts, size = [], 0
+                yield b"[" + b",".join(parts) + b"]", sent
+                parts, sent, size = [], [], 0
             parts.append(part)
+            sent.append(event)
             size += len(part) + 1
         if parts:
-            yield b"[" + b",".join(parts) + b"]", len(parts)
+            yield b"[" + b",".join(parts) + b"]", sent
 
     def _with_id(self, event: Event) -> Event:
         if not self._mint or event.get("event_id") is not None:
@@ -167,7 +180,7 @@ class Sender:
             report.retries += 1
             self._sleep(pause)
 
-    def _judge(self, answer: httpx.Response, count: int, report: Report) -> None:
+    def _judge(self, answer: httpx.Response, count: int, report: Report) -> list[dict[str, Any]]:
         verdicts = _verdicts(answer) if answer.status_code in ONE_BY_ONE else None
         if verdicts is None:
             if answer.status_code == HTTPStatus.BAD_REQUEST and count == 1:
@@ -192,6 +205,7 @@ class Sender:
                 report.reasons[f"{reason.get('pointer', '')} {reason.get('keyword', '')}".strip()] += 1
             if len(report.samples) < SAMPLES:
                 report.samples.append(verdict)
+        return verdicts
 
 
 def _verdicts(answer: httpx.Response) -> list[dict[str, Any]] | None:
