@@ -13,7 +13,8 @@ from demo.compare import Difference
 from demo.truth import Truth
 
 LOOK_EVERY = 3.0
-"""Seconds between two looks; a look costs two small queries until the charts are full."""
+"""Seconds between two looks, each one small query per table."""
+TELL_EVERY = 15.0
 
 
 @dataclass
@@ -48,7 +49,7 @@ def until_equal(
     pending, and still differs. ``patience`` 0 looks once.
     """
     started = time.monotonic()
-    outcome = Outcome()
+    outcome, told_at = Outcome(), 0.0
     with (
         psycopg.connect(reader_dsn, autocommit=True, application_name="demo compare") as reader,
         psycopg.connect(loader_dsn, autocommit=True, application_name="demo compare") as loader,
@@ -66,7 +67,9 @@ def until_equal(
             if outcome.waited >= patience:
                 outcome.reason = f"not equal after {outcome.waited:.0f} s"
                 return outcome
-            tell(_state(outcome))
+            if outcome.waited >= told_at + TELL_EVERY:
+                told_at = outcome.waited
+                tell(_state(outcome))
             pause(LOOK_EVERY)
 
 

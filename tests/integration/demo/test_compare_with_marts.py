@@ -1,0 +1,164 @@
+"""The comparison with the marts, on a migrated warehouse of its own in the real Postgres."""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from contracts.parse import HERE
+from contracts.registry import Registry
+from demo.truth import Truth, Views
+from demo.wait import Outcome, until_equal
+from warehouse.migrate import migrate
+
+REGISTRY = Registry.load(HERE)
+DAY = "2026-11-20"
+MINUTE = datetime(2026, 11, 20, 12, 34, tzinfo=UTC)
+SENT_BY = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def dsns(stack: Any) -> Iterator[dict[str, str]]:
+    """Connection strings by role to an empty, migrated warehouse."""
+    name = f"compare_{uuid4().hex[:12]}"
+    secrets = json.loads((Path(stack.env["WATERSHED_STATE"]) / "secrets.json").read_text())
+    at = urlsplit(stack.env["WAREHOUSE_DSN"])
+    superuser = f"postgresql://postgres:{secrets['postgres']}@{at.hostname}:{at.port}/postgres"
+    with psycopg.connect(superuser, autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {} owner watershed").format(sql.Identifier(name)))
+        roles = ("WAREHOUSE", "LOADER", "PUBLISHER", "READER")
+        found = {role: urlunsplit(urlsplit(stack.env[f"{role}_DSN"])._replace(path=f"/{name}")) for role in roles}
+        migrate(found["WAREHOUSE"], REGISTRY)
+        yield found
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def truth(dsns: dict[str, str]) -> Truth:
+    """A tenant of one day and two regions, whose charts and rollups show exactly that."""
+    tenant = f"t-{uuid4().hex[:8]}"
+    views = {"DE": Views(5, 1, 3), "FR": Views(2, 0, 2)}
+    with psycopg.connect(dsns["PUBLISHER"]) as publisher:
+        for region, counted in views.items():
+            publisher.execute(
+                "insert into marts.region_daily values (%s, %s, %s, %s, %s, %s, '{}')",
+                (tenant, region, DAY + "Z", counted.page_views, counted.visitors, counted.bot_page_views),
+            )
+    with psycopg.connect(dsns["LOADER"]) as loader:
+        loader.execute("select rollups.ensure_months('page_view_minute', %s::date[])", ([DAY],))
+        loader.execute("select rollups.ensure_months('purchase_minute', %s::date[])", ([DAY],))
+        loader.execute(
+            "insert into rollups.page_view_minute values (%s, %s, 'DE', '/', 5, 1, '{}'), "
+            "(%s, %s, 'FR', '/', 2, 0, '{}')",
+            (tenant, MINUTE, tenant, MINUTE),
+        )
+        loader.execute(
+            "insert into rollups.purchase_minute values (%s, %s, 'DE', 'EUR', 'a', 0.30, 2, 4, '{}')", (tenant, MINUTE)
+        )
+    return Truth(
+        tenant,
+        {DAY: views},
+        {
+            "page_view": {DAY: {"page_views": "7", "bot_page_views": "1"}},
+            "purchase": {DAY: {"revenue": "0.3", "purchases": "2", "quantity": "4"}},
+        },
+    )
+
+
+def _outcome(dsns: dict[str, str], truth: Truth, patience: float = 0) -> Outcome:
+    pauses: list[float] = []
+    return until_equal(
+        dsns["READER"],
+        dsns["LOADER"],
+        truth,
+        REGISTRY,
+        sent_by=SENT_BY,
+        patience=patience,
+        tell=lambda _line: None,
+        pause=pauses.append,
+    )
+
+
+def _say_complete(dsns: dict[str, str], truth: Truth, through: datetime, pending: int = 0) -> None:
+    with psycopg.connect(dsns["PUBLISHER"]) as publisher:
+        publisher.execute(
+            "insert into marts.freshness values (%s, 'page_view', %s, %s, 0, null, now(), null)",
+            (truth.tenant, through, pending),
+        )
+
+
+def test_charts_that_show_the_truth_are_equal(dsns: dict[str, str], truth: Truth) -> None:
+    outcome = _outcome(dsns, truth)
+    assert outcome.equal, outcome
+
+
+@pytest.mark.parametrize("measure", ["page_views", "bot_page_views", "visitors"])
+def test_one_event_too_few_is_a_difference_by_name(dsns: dict[str, str], truth: Truth, measure: str) -> None:
+    wrong = deepcopy(truth)
+    setattr(wrong.views[DAY]["DE"], measure, getattr(wrong.views[DAY]["DE"], measure) + 1)
+    outcome = _outcome(dsns, wrong)
+    assert not outcome.equal
+    (difference,) = outcome.differences
+    assert (difference.where, difference.day, difference.key) == ("marts.region_daily", DAY, "DE")
+    assert difference.found == "5 views, 1 by bots, 3 visitors"
+
+
+def test_a_row_that_is_missing_and_one_that_was_never_sent_are_differences(dsns: dict[str, str], truth: Truth) -> None:
+    wrong = deepcopy(truth)
+    wrong.views[DAY]["IT"] = wrong.views[DAY].pop("FR")
+    found = {d.key: (d.expected, d.found) for d in _outcome(dsns, wrong).differences}
+    assert found["IT"][1] == found["FR"][0] == "no row"
+
+
+def test_a_cent_in_the_rollups_is_a_difference(dsns: dict[str, str], truth: Truth) -> None:
+    wrong = deepcopy(truth)
+    wrong.totals["purchase"][DAY]["revenue"] = "0.31"
+    (difference,) = _outcome(dsns, wrong).differences
+    assert asdict(difference) == {
+        "where": "rollups.purchase_minute",
+        "day": DAY,
+        "key": "revenue",
+        "expected": "0.31",
+        "found": "0.3000",
+    }
+
+
+def test_other_tenants_do_not_count(dsns: dict[str, str], truth: Truth) -> None:
+    with psycopg.connect(dsns["PUBLISHER"]) as publisher:
+        publisher.execute(
+            "insert into marts.region_daily values ('somebody', 'DE', %s, 100, 10, 1, '{}') on conflict do nothing",
+            (DAY + "Z",),
+        )
+    assert _outcome(dsns, truth).equal
+
+
+def test_waiting_ends_at_once_when_the_platform_says_it_is_complete(dsns: dict[str, str], truth: Truth) -> None:
+    _say_complete(dsns, truth, SENT_BY)
+    truth.views[DAY]["DE"].page_views += 1
+    outcome = _outcome(dsns, truth, patience=3600)
+    assert outcome.reason == "the platform says it is complete, and is not equal"
+
+
+@pytest.mark.parametrize("pending", [0, 3])
+def test_waiting_goes_on_while_something_is_pending(
+    dsns: dict[str, str], truth: Truth, pending: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _say_complete(dsns, truth, SENT_BY - timedelta(seconds=0 if pending else 1), pending)
+    truth.views[DAY]["DE"].page_views += 1
+    monkeypatch.setattr("demo.wait.time.monotonic", iter(range(0, 100, 2)).__next__)
+    outcome = _outcome(dsns, truth, patience=5)
+    assert outcome.reason == "not equal after 6 s"
+
+
+def test_the_reader_of_the_marts_needs_no_more_rights_than_that(dsns: dict[str, str], truth: Truth) -> None:
+    with psycopg.connect(dsns["READER"]) as reader, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        reader.execute("select 1 from rollups.page_view_minute where tenant = %s", (truth.tenant,))
