@@ -1,0 +1,101 @@
+"""``complete_through`` promises no more than what is true: everything received before it is in the charts."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.marts.warehouse_kit import LOADED_THROUGH, Warehouse
+from warehouse.publish import refresh_freshness
+
+HOUR = datetime(2026, 11, 18, 12, tzinfo=UTC)
+
+
+def through(warehouse: Warehouse, tenant: str = "a") -> datetime | None:
+    ((found,),) = warehouse.rows("select complete_through from marts.freshness where tenant = %s", (tenant,))
+    assert found is None or isinstance(found, datetime)
+    return found
+
+
+def test_with_nothing_pending_it_is_how_far_the_load_is(warehouse: Warehouse) -> None:
+    warehouse.publish(warehouse.offer(["a"], HOUR, 1))
+    assert warehouse.rows(
+        """
+        select
+            tenant, event_type, complete_through, pending_minutes, pending_hours, newest_period_start, held_because
+        from marts.freshness
+        """
+    ) == [("a", "page_view", LOADED_THROUGH, 0, 0, HOUR, None)]
+
+
+def test_a_minute_to_recompute_holds_it_back_for_its_tenant(warehouse: Warehouse) -> None:
+    received = LOADED_THROUGH - timedelta(minutes=7)
+    warehouse.rows(
+        """
+        insert into ledger.touched (type, tenant, minute, cause, received_from)
+        values ('page_view', 'a', %s, 'load', %s)
+        """,
+        (HOUR, received),
+    )
+    warehouse.publish(warehouse.offer(["a", "b"], HOUR, 1))
+    assert (through(warehouse, "a"), through(warehouse, "b")) == (received, LOADED_THROUGH)
+    assert warehouse.rows("select tenant, pending_minutes from marts.freshness order by 1") == [("a", 1), ("b", 0)]
+
+
+def test_an_hour_that_is_not_published_holds_it_back(warehouse: Warehouse) -> None:
+    run_id = warehouse.offer(["a"], HOUR, 1)
+    received = LOADED_THROUGH - timedelta(minutes=3)
+    warehouse.mark([("a", HOUR - timedelta(hours=1))], received_from=received)
+    warehouse.publish(run_id)
+    assert through(warehouse) == received
+    assert warehouse.rows("select pending_hours from marts.freshness") == [(1,)]
+
+
+def test_a_held_tenant_is_held_back_and_the_others_are_not(warehouse: Warehouse) -> None:
+    received = LOADED_THROUGH - timedelta(minutes=3)
+    warehouse.mark([("a", HOUR)], received_from=received)
+    run_id = warehouse.offer(["a", "b"], HOUR, 1)
+    warehouse.pass_gates(run_id, failing={"a": "impossible"})
+    warehouse.publish(run_id)
+    assert (through(warehouse, "a"), through(warehouse, "b")) == (received, LOADED_THROUGH)
+    assert warehouse.rows("select held_because from marts.freshness where tenant = 'a'") == [
+        ("suite.stop: impossible",)
+    ]
+
+
+def test_an_open_collector_holds_it_back_until_its_spool_is_in_kafka(warehouse: Warehouse) -> None:
+    durable = LOADED_THROUGH - timedelta(minutes=20)
+    warehouse.rows(
+        "insert into ledger.collectors (collector_id, assigned, acknowledged, durable_through) values ('c', 1, 1, %s)",
+        (durable,),
+    )
+    warehouse.publish(warehouse.offer(["a"], HOUR, 1))
+    assert through(warehouse) == durable
+    warehouse.rows("update ledger.collectors set closed = true")
+    refresh_freshness(warehouse.dsns["PUBLISHER"])
+    assert through(warehouse) == LOADED_THROUGH
+
+
+def test_an_hour_that_changes_in_every_run_does_not_hold_it_back_for_ever(warehouse: Warehouse) -> None:
+    """The running hour always changes between claim and publication; what came before the claim is published."""
+    for minute in range(1, 4):
+        claimed_at = LOADED_THROUGH + timedelta(minutes=minute)
+        warehouse.loaded_through(claimed_at)
+        run_id = warehouse.offer(["a"], HOUR, minute)
+        warehouse.loaded_through(claimed_at + timedelta(seconds=40))
+        warehouse.mark([("a", HOUR)], received_from=claimed_at + timedelta(seconds=5))
+        warehouse.publish(run_id)
+        assert through(warehouse) == claimed_at
+
+
+def test_it_is_unknown_before_the_first_load_has_finished(warehouse: Warehouse) -> None:
+    warehouse.rows("delete from ledger.cursors")
+    warehouse.publish(warehouse.offer(["a"], HOUR, 1))
+    assert through(warehouse) is None
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_rebuild_does_not_put_it_back(warehouse: Warehouse, everything: bool) -> None:
+    warehouse.publish(warehouse.offer(["a"], HOUR, 1))
+    warehouse.claim(everything=everything)
+    refresh_freshness(warehouse.dsns["PUBLISHER"])
+    assert through(warehouse) == LOADED_THROUGH

@@ -1,0 +1,176 @@
+"""dbt builds what is claimed, whole periods of it, and nothing else."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from dbt_project.build import DbtFailed, run_dbt
+from tests.integration.marts.warehouse_kit import Minute, Warehouse
+from warehouse.marts import MARTS
+
+NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
+DAY = datetime(2026, 11, 18, tzinfo=UTC)
+MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
+MONTH = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def test_page_views_reach_every_mart(warehouse: Warehouse) -> None:
+    warehouse.load(
+        [
+            Minute("a", NOON, "DE", "home", 2, 1, (5, 7)),
+            Minute("a", NOON + timedelta(minutes=1), "DE", "about", 1, 0, (7,)),
+            Minute("a", NOON + timedelta(hours=1), "FR", "home", 3, 0, (5, 9)),
+        ]
+    )
+    warehouse.run()
+    assert warehouse.mart("region_hourly") == {
+        ("a", NOON, "DE"): (3, 2, 1),
+        ("a", NOON + timedelta(hours=1), "FR"): (3, 2, 0),
+    }
+    by_region = {"DE": (3, 2, 1), "FR": (3, 2, 0)}
+    assert warehouse.mart("region_daily") == {("a", DAY, region): n for region, n in by_region.items()}
+    assert warehouse.mart("region_weekly") == {("a", MONDAY, region): n for region, n in by_region.items()}
+    assert warehouse.mart("region_monthly") == {("a", MONTH, region): n for region, n in by_region.items()}
+    assert warehouse.mart("page_daily") == {("a", DAY, "home"): (5, 3, 1), ("a", DAY, "about"): (1, 1, 0)}
+
+
+def test_an_emptied_period_vanishes_from_every_mart(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON), Minute("b", NOON)])
+    warehouse.run()
+    warehouse.load([], empty=[("a", NOON)])
+    warehouse.run()
+    for name, rows in warehouse.marts().items():
+        assert {tenant for tenant, *_ in rows} == {"b"}, name
+
+
+def test_a_row_that_left_a_period_vanishes_and_the_rest_of_the_period_stays(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON, "DE"), Minute("a", NOON + timedelta(minutes=1), "FR")])
+    warehouse.run()
+    warehouse.load([], empty=[("a", NOON)])
+    warehouse.run()
+    assert warehouse.mart("region_daily") == {("a", DAY, "FR"): (1, 0, 0)}
+
+
+def test_a_run_leaves_the_rows_of_other_tenants_and_other_periods_untouched(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON), Minute("b", NOON), Minute("a", NOON - timedelta(days=40))])
+    warehouse.run()
+    before = _versions(warehouse)
+    warehouse.load([Minute("a", NOON, views=5)])
+    warehouse.run()
+    changed = {row[:3] for row in before.items() ^ _versions(warehouse).items()}
+    assert {key[:2] for (key, _) in changed} == {
+        ("region_hourly", "a"),
+        ("region_daily", "a"),
+        ("region_weekly", "a"),
+        ("region_monthly", "a"),
+        ("page_daily", "a"),
+    }
+    assert all(key[2] > NOON - timedelta(days=30) for (key, _) in changed)
+
+
+def test_a_run_without_a_claim_changes_nothing(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON)])
+    warehouse.run()
+    before = warehouse.marts()
+    warehouse.run()
+    assert warehouse.marts() == before
+
+
+def test_a_full_refresh_gives_what_the_runs_gave(warehouse: Warehouse) -> None:
+    for hour in range(5):
+        warehouse.load([Minute("a", NOON + timedelta(hours=hour), "DE", "home", hour + 1, 1, (hour, hour + 1))])
+        warehouse.run(gates=False)
+    published = warehouse.marts()
+    run_id = warehouse.claim(everything=True).run_id
+    warehouse.build(run_id, full_refresh=True)
+    warehouse.pass_gates(run_id)
+    assert warehouse.publish(run_id).rows == {"a": 0}
+    assert warehouse.marts() == published
+
+
+def test_a_full_rebuild_removes_what_has_left_the_rollups(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON), Minute("a", NOON + timedelta(days=3))])
+    warehouse.run(gates=False)
+    warehouse.rows("delete from rollups.page_view_minute where minute = %s", (NOON,))
+    run_id = warehouse.claim(everything=True).run_id
+    warehouse.build(run_id)
+    warehouse.pass_gates(run_id)
+    warehouse.publish(run_id)
+    assert warehouse.mart("region_daily") == {("a", DAY + timedelta(days=3), "DE"): (1, 0, 0)}
+    assert set(warehouse.mart("page_daily")) == {("a", DAY + timedelta(days=3), "home")}
+
+
+def test_sketches_of_more_than_k_visitors_are_merged_to_an_estimate_within_two_percent(warehouse: Warehouse) -> None:
+    # Evenly spread hashes: as near to the truth as an estimate can be, so the bound may be tight.
+    step = 2**63 // 40_000
+    hashes = [step * n + step // 2 for n in range(40_000)]
+    warehouse.load(
+        [Minute("a", NOON + timedelta(minutes=n), views=1000, visitors=tuple(hashes[n::40])) for n in range(40)]
+    )
+    warehouse.run()
+    (estimate,) = [visitors for _, visitors, _ in warehouse.mart("region_monthly").values()]
+    assert abs(estimate - 40_000) <= 800
+    ((size,),) = warehouse.rows("select cardinality(visitors_sketch) from marts.region_monthly")
+    assert size == 16_384
+
+
+def test_a_tenant_that_the_first_gate_holds_is_not_built(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON), Minute("b", NOON, region="nowhere")])
+    warehouse.run()
+    assert {tenant for tenant, *_ in warehouse.mart("region_hourly", schema="marts_build")} == {"a"}
+
+
+def test_two_builds_at_once_are_refused(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON)])
+    run_id = warehouse.claim().run_id
+    with psycopg.connect(warehouse.dsns["DBT"]) as other:
+        other.execute("select pg_advisory_lock(hashtextextended('marts_build', 0))")
+        with pytest.raises(DbtFailed, match="another"):
+            warehouse.build(run_id)
+
+
+def test_dbt_data_tests_and_unit_tests_pass(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON, visitors=(1, 2), views=3), Minute("b", NOON + timedelta(days=9))])
+    warehouse.run(gates=False)
+    done = run_dbt(warehouse.dbt_settings, ["test"])
+    assert len(done.seconds) >= 16
+
+
+def test_marts_have_the_columns_of_their_models(warehouse: Warehouse) -> None:
+    columns = """
+        select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute
+        where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attname
+    """
+    for mart in MARTS:
+        published = warehouse.rows(columns, (f"marts.{mart.name}",))
+        assert published == warehouse.rows(columns, (f"marts_build.{mart.name}",)), mart.name
+
+
+def test_dbt_writes_only_its_own_schemas(warehouse: Warehouse) -> None:
+    for table in ("marts.region_hourly", "rollups.page_view_minute", "ledger.unpublished"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            warehouse.rows(f"delete from {table}", role="DBT")
+    for schema in ("marts", "rollups", "ledger"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            warehouse.rows(f"create table {schema}.mine ()", role="DBT")
+
+
+def test_readers_see_the_marts_only(warehouse: Warehouse) -> None:
+    assert warehouse.rows("select * from marts.region_hourly", role="READER") == []
+    for table in ("marts_build.region_hourly", "rollups.page_view_minute", "ledger.unpublished"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            warehouse.rows(f"select * from {table}", role="READER")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        warehouse.rows("delete from marts.region_hourly", role="READER")
+
+
+def _versions(warehouse: Warehouse) -> dict[tuple[object, ...], object]:
+    """Which version of each row there is: another xmin, another write."""
+    return {
+        (mart.name, *key): xmin
+        for mart in MARTS
+        for *key, xmin in warehouse.rows(
+            f"select tenant, period_start, {mart.dimensions[0]}, xmin::text from marts.{mart.name}"
+        )
+    }

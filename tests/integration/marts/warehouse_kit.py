@@ -1,0 +1,221 @@
+"""What the tests of marts share: a warehouse by role, loads as the loader does them, the steps of a run."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from dbt_project.build import build
+from dbt_project.settings import DbtSettings
+from expectations.gate import Verdict, gate
+from expectations.settings import GateSettings
+from warehouse.claims import Claim, claim
+from warehouse.marts import MARTS as MART_LIST
+from warehouse.publish import Publication, publish
+
+ROLES = ("WAREHOUSE", "LOADER", "DBT", "GATE", "PUBLISHER", "READER")
+LOADED_THROUGH = datetime(2026, 11, 20, 12, tzinfo=UTC)
+MARTS = tuple(mart.name for mart in MART_LIST)
+
+
+@dataclass(frozen=True)
+class Minute:
+    """One row of ``rollups.page_view_minute``."""
+
+    tenant: str
+    minute: datetime
+    region: str = "DE"
+    page: str = "home"
+    views: int = 1
+    bots: int = 0
+    visitors: tuple[int, ...] = ()
+
+
+class Warehouse:
+    """A database, and each role's way to it."""
+
+    def __init__(self, dsns: Mapping[str, str], folder: Path) -> None:
+        self.dsns = dsns
+        self.folder = folder
+
+    def rows(self, query: str, parameters: Any = None, role: str = "WAREHOUSE") -> list[tuple[Any, ...]]:
+        """Run one statement as ``role``."""
+        with psycopg.connect(self.dsns[role]) as connection:
+            cursor = connection.execute(query, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def load(self, minutes: Iterable[Minute], empty: Iterable[tuple[str, datetime]] = (), cause: str = "load") -> None:
+        """Do what a load does: replace whole minutes and their cells, and mark their hours, in one transaction.
+
+        ``empty``: minutes (tenant, minute) of which nothing remains.
+        """
+        found = list(minutes)
+        touched = {(m.tenant, m.minute) for m in found} | set(empty)
+        with psycopg.connect(self.dsns["LOADER"]) as connection:
+            connection.execute(
+                "select rollups.ensure_months('page_view_minute', %s::date[])",
+                ([minute.date() for _, minute in touched],),
+            )
+            for tenant, minute in touched:
+                for table, where in (("rollups.page_view_minute", ""), ("ledger.cells", "and type = 'page_view'")):
+                    connection.execute(
+                        f"delete from {table} where tenant = %s and minute = %s {where}".encode(), (tenant, minute)
+                    )
+                counted = sum(m.views + m.bots for m in found if (m.tenant, m.minute) == (tenant, minute))
+                if counted:
+                    connection.execute(
+                        "insert into ledger.cells values ('page_view', %s, %s, %s, %s, %s, 0, 0, 0, 0, 0)",
+                        (tenant, minute, LOADED_THROUGH, counted, counted),
+                    )
+            for m in found:
+                connection.execute(
+                    """
+                    insert into rollups.page_view_minute
+                        (tenant, minute, region, page_name, page_views, bot_page_views, visitors)
+                    values (%s, %s, %s, %s, %s, %s, %s::bigint[])
+                    """,
+                    (m.tenant, m.minute, m.region, m.page, m.views, m.bots, sorted(set(m.visitors))),
+                )
+            self.mark(sorted({(t, minute.replace(minute=0)) for t, minute in touched}), cause, connection=connection)
+
+    def mark(
+        self,
+        hours: Iterable[tuple[str, datetime]],
+        cause: str = "load",
+        received_from: datetime = LOADED_THROUGH,
+        connection: psycopg.Connection | None = None,
+    ) -> None:
+        """Mark hours as changed, as a load does."""
+        if connection is None:
+            with psycopg.connect(self.dsns["LOADER"]) as own:
+                self.mark(hours, cause, received_from, own)
+            return
+        for tenant, hour in hours:
+            connection.execute(
+                """
+                insert into ledger.unpublished as u (type, tenant, hour, cause, received_from)
+                values ('page_view', %s, %s, %s, %s)
+                on conflict (type, tenant, hour) do update set
+                    change_id = nextval('ledger.change_seq'),
+                    cause = excluded.cause,
+                    received_from = least(u.received_from, excluded.received_from)
+                """,
+                (tenant, hour, cause, received_from),
+            )
+
+    def loaded_through(self, instant: datetime) -> None:
+        """Say how far the load is."""
+        self.rows(
+            """
+            insert into ledger.cursors (type, loaded_through) values ('page_view', %s)
+            on conflict (type) do update set loaded_through = excluded.loaded_through
+            """,
+            (instant,),
+        )
+
+    def claim(self, run_id: UUID | None = None, **options: bool) -> Claim:
+        """Claim for a new run, or for ``run_id``."""
+        return claim(self.dsns["PUBLISHER"], run_id or uuid4(), **options)
+
+    def build(self, run_id: UUID, **options: bool) -> None:
+        """Run dbt."""
+        build(self.dbt_settings, run_id, **options)
+
+    @property
+    def dbt_settings(self) -> DbtSettings:
+        """Those of this database."""
+        return DbtSettings(dbt_dsn=self.dsns["DBT"], watershed_state=self.folder)
+
+    def gate(self, stage: Any, run_id: UUID) -> Verdict:
+        """Run a gate."""
+        settings = GateSettings(gate_dsn=self.dsns["GATE"], watershed_state=self.folder, site_dir=self.folder / "site")
+        return gate(settings, stage, run_id)
+
+    def pass_gates(self, run_id: UUID, failing: Mapping[str, str] | None = None) -> None:
+        """Write gate results as if the gates had run: all passed but the stops that ``failing`` names by tenant."""
+        with psycopg.connect(self.dsns["GATE"]) as connection:
+            for stage in ("rollups", "marts"):
+                connection.execute(
+                    """
+                    insert into ledger.gate_results (
+                        run_id, stage, suite, expectation, severity, tenant, success, checked_at
+                    ) values (%s, %s, 'suite.stop', 'holds', 'stop', '*', true, clock_timestamp())
+                    """,
+                    (run_id, stage),
+                )
+            for tenant, expectation in (failing or {}).items():
+                connection.execute(
+                    """
+                    insert into ledger.gate_results (
+                        run_id, stage, suite, expectation, severity, tenant, success, checked_at
+                    ) values (%s, 'marts', 'suite.stop', %s, 'stop', %s, false, clock_timestamp())
+                    """,
+                    (run_id, expectation, tenant),
+                )
+
+    def publish(self, run_id: UUID) -> Publication:
+        """Publish a run."""
+        return publish(self.dsns["PUBLISHER"], run_id)
+
+    def run(self, *, gates: bool = True) -> Publication:
+        """All steps of one build run; without ``gates`` they are taken as passed."""
+        run_id = self.claim().run_id
+        if gates:
+            self.gate("rollups", run_id)
+        self.build(run_id)
+        if gates:
+            self.gate("marts", run_id)
+        else:
+            self.pass_gates(run_id)
+        return self.publish(run_id)
+
+    def mart(self, name: str, schema: str = "marts") -> dict[tuple[Any, ...], tuple[int, int, int]]:
+        """(tenant, period_start, dimension) → (page_views, visitors, bot_page_views)."""
+        dimension = "page_name" if name == "page_daily" else "region"
+        found = self.rows(
+            f"select tenant, period_start, {dimension}, page_views, visitors, bot_page_views from {schema}.{name}"
+        )
+        return {row[:3]: row[3:] for row in found}
+
+    def marts(self) -> dict[str, dict[tuple[Any, ...], tuple[int, int, int]]]:
+        """Every mart."""
+        return {name: self.mart(name) for name in MARTS}
+
+    def offer(self, tenants: Iterable[str], hour: datetime, views: int) -> UUID:
+        """A claimed, built and passed candidate of one hour, without dbt: ``views`` page views in every mart.
+
+        For tests of publish alone; gives the run.
+        """
+        names = list(tenants)
+        self.mark([(tenant, hour) for tenant in names])
+        run_id = self.claim().run_id
+        with psycopg.connect(self.dsns["DBT"]) as connection:
+            connection.execute("truncate intermediate.int_claimed_hours")
+            connection.execute(
+                """
+                insert into intermediate.int_claimed_hours (run_id, event_type, tenant, hour, change_id, built_at)
+                select claimed_by, type, tenant, hour, claimed_change_id, clock_timestamp()
+                from ledger.unpublished where claimed_by = %s
+                """,
+                (run_id,),
+            )
+            for mart in MART_LIST:
+                for tenant in names:
+                    where = (tenant, mart.grain, hour)
+                    connection.execute(
+                        f"delete from marts_build.{mart.name} "
+                        "where tenant = %s and period_start = date_trunc(%s, %s::timestamptz, 'UTC')".encode(),
+                        where,
+                    )
+                    connection.execute(
+                        f"insert into marts_build.{mart.name} (tenant, {mart.dimensions[0]}, period_start, page_views, "
+                        "visitors, bot_page_views, visitors_sketch) "
+                        "values (%s, 'DE', date_trunc(%s, %s::timestamptz, 'UTC'), %s, 0, 0, '{}')".encode(),
+                        (*where, views),
+                    )
+        self.pass_gates(run_id)
+        return run_id
