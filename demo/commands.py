@@ -15,11 +15,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from collector.import_access_log import read_lines
 from collector.sender import Report, Sender, SendError
 from contracts.model import ContractError
 from contracts.registry import Registry
+from demo import access_log, send, show
 from demo import run as running
-from demo import send, show
 from demo.generate import Plan
 from demo.run import DemoError
 from demo.settings import CompareSettings, RunSettings, SendSettings
@@ -121,7 +122,7 @@ def run(
                 show.say("these events were sent before: sending them again must count nothing twice")
             told, report = _history(plan, registry, settings, "demo")
         else:
-            raise DemoError("not yet")
+            told, report = _log(log, settings)
         sent_by = datetime.now(UTC)
         told.save(running.truth_path(settings, told.tenant))
         show.say(f"{report.accepted:,} accepted, {report.rejected:,} rejected, {report.seconds:.0f} s; now the charts")
@@ -175,6 +176,23 @@ def _history(plan: Plan, registry: Registry, settings: SendSettings, tenant: str
     ):
         task = bar.add_task("sending", total=send.about(plan, registry))
         return send.history(plan, registry, sender, tenant, lambda count: bar.advance(task, count))
+
+
+def _log(log: Path, settings: RunSettings) -> tuple[Truth, Report]:
+    tenant = access_log.tenant_of(log)
+    try:
+        with log.open("rb") as stream:
+            told = access_log.count(read_lines(stream), tenant)
+        with Progress(console=Console(stderr=True)) as bar:
+            task = bar.add_task("importing", total=None)
+            summary = access_log.import_log(log, settings, tenant, lambda lines: bar.advance(task, lines))
+    except (OSError, EOFError) as error:
+        raise DemoError(f"{log} cannot be read: {error}") from error
+    requests = sum(int(sums["requests"]) for sums in told.totals["request_log"].values())
+    show.say(f"{summary.lines:,} lines, {summary.bad_lines} of them not readable: {requests:,} request logs")
+    sent = summary.request_logs + summary.page_views + summary.bot_page_views
+    told.sent = {"new": sent}
+    return told, Report(sent=sent, accepted=sent, requests=summary.requests, seconds=summary.seconds)
 
 
 def _live(registry: Registry, seed: int, rate: float, seconds: float | None) -> tuple[Tally, Report]:

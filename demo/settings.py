@@ -26,6 +26,7 @@ class RunSettings(SendSettings, CompareSettings):
 
     watershed_state: Path = Field(description="The stack's folder; what was sent is kept under data/demo in it")
     keys_file: Path = Field(description="The collector's file of write keys, to make one for an access log's tenant")
+    visitor_hash_key: SecretStr = Field(description="Secret key of the hashes that stand for visitors")
     superset_url: str = Field(description="Address of Superset")
     superset_user: str = Field(description="Superset's log-in")
     superset_password: SecretStr = Field(description="Its password")
