@@ -4,6 +4,7 @@ The formats: https://httpd.apache.org/docs/2.4/logs.html#accesslog; a backslash 
 A line whose last quote is missing, because it was cut off, is read all the same.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -37,7 +38,7 @@ _MONTH_NAMES = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _MONTHS = {_MONTH_NAMES[3 * i : 3 * i + 3]: i + 1 for i in range(12)}
 _ESCAPE = re.compile(r"\\(.)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_ADDRESS = re.compile(r"(?<![\w.:])[0-9A-Fa-f]*:[0-9A-Fa-f:]*(?:\d+\.){0,3}[0-9A-Fa-f]+|\d{1,3}(?:\.\d{1,3}){3}")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,15 @@ def is_feed(path: str, query: str) -> bool:
 
 def without_addresses(line: bytes, stand_in: str) -> bytes:
     """The line with every IP address replaced: what cannot be read is kept, but no address is."""
-    return _ADDRESS.sub(stand_in, line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+    def judge(found: re.Match[str]) -> str:
+        try:
+            ipaddress.ip_address(found[0])
+        except ValueError:
+            return found[0]  # a time, say
+        return stand_in
+
+    return _ADDRESS.sub(judge, line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _suffix(path: str) -> str:

@@ -1,7 +1,8 @@
 """Import an access log through the collector: every line a request_log, page requests also page_views.
 
 What is sent follows from the lines alone, ids too, so a log imported twice, or again after an interruption, counts
-once. Addresses are turned into a keyed hash and a country here and go no further, not even in lines that cannot be read.
+once. Addresses are turned into a keyed hash and a country here and go no further, not even in lines that cannot be
+read.
 """
 
 import gzip

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from contracts.registry import Registry
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
@@ -17,6 +16,7 @@ from collector.lake import BreakingChange, LakeColumn, TableSpec, ensure_table, 
 from collector.land_commit import Fenced, State, commit
 from collector.land_decode import Batch
 from collector.land_events import EventDecoder
+from contracts.registry import Registry
 
 CONTRACT = Registry.load().newest("page_view")
 DECODER = EventDecoder(CONTRACT, b"k" * 32)

@@ -1,0 +1,161 @@
+"""The sender tries again what may succeed, with the same ids, and nothing else."""
+
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from collector.sender import Report, Sender, SendError
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def events_of(request: httpx.Request) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(gzip.decompress(request.content))
+    return found
+
+
+def accept(request: httpx.Request) -> httpx.Response:
+    results = [{"index": i, "status": "accepted", "event_id": e["event_id"]} for i, e in enumerate(events_of(request))]
+    return httpx.Response(200, json={"accepted": len(results), "rejected": 0, "results": results})
+
+
+def sender(answer: Answer, pauses: list[float] | None = None, **changes: Any) -> Sender:
+    sleep = pauses.append if pauses is not None else lambda _: None
+    return Sender("http://collector/", "key", transport=httpx.MockTransport(answer), sleep=sleep, **changes)
+
+
+def event(n: int) -> dict[str, Any]:
+    data = {"region": "DE", "page_name": f"/{n}"}
+    return {"event_id": f"id-{n}", "event_type": "page_view", "occurred_at": "2026-11-23T07:00:00Z", "data": data}
+
+
+def test_events_go_out_in_batches_with_the_key() -> None:
+    seen: list[tuple[int, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((len(events_of(request)), request.headers["Authorization"]))
+        return accept(request)
+
+    report = sender(answer, batch=400).send(event(n) for n in range(1000))
+    assert seen == [(400, "Bearer key"), (400, "Bearer key"), (200, "Bearer key")]
+    assert (report.sent, report.accepted, report.rejected, report.requests) == (1000, 1000, 0, 3)
+
+
+def test_a_batch_never_outgrows_a_request() -> None:
+    sizes: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sizes.append(len(gzip.decompress(request.content)))
+        return accept(request)
+
+    big = [{**event(n), "data": {"page_name": "x" * 30_000}} for n in range(100)]
+    sender(answer).send(big)
+    assert max(sizes) < 1_000_000
+    assert len(sizes) > 3
+
+
+@pytest.mark.parametrize("trouble", [httpx.ConnectError("away"), httpx.ReadTimeout("slow"), 503, 429])
+def test_what_passes_by_itself_is_tried_again_with_the_same_ids(trouble: Exception | int) -> None:
+    seen: list[list[str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append([e["event_id"] for e in events_of(request)])
+        if len(seen) < 4:
+            if isinstance(trouble, Exception):
+                raise trouble
+            return httpx.Response(trouble, json={"error": "later"})
+        return accept(request)
+
+    without_ids = [{k: v for k, v in event(n).items() if k != "event_id"} for n in range(3)]
+    report = sender(answer).send(without_ids)
+    assert seen[0] == seen[1] == seen[2] == seen[3]
+    assert len(set(seen[0])) == 3, "ids are made before the first try"
+    assert (report.accepted, report.retries) == (3, 3)
+
+
+def test_the_collector_says_how_long_to_wait() -> None:
+    pauses: list[float] = []
+    answers = iter([httpx.Response(429, headers={"Retry-After": "7"})])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return next(answers, None) or accept(request)
+
+    sender(answer, pauses).send([event(1)])
+    assert 7 <= pauses[0] < 8
+
+
+def test_pauses_grow_and_differ() -> None:
+    pauses: list[float] = []
+    with pytest.raises(SendError, match="given up"):
+        sender(lambda _: httpx.Response(503), pauses, patience=0.6).send([event(1)])
+    assert pauses == sorted(pauses)
+    assert all(p > 0 for p in pauses)
+
+
+def test_patience_ends() -> None:
+    clock: list[float] = []
+    with pytest.raises(SendError, match="ConnectError"):
+        sender(lambda _: (_ for _ in ()).throw(httpx.ConnectError("away")), clock, patience=0.0).send([event(1)])
+    assert clock == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 415, 422])
+def test_a_refusal_is_final(status: int) -> None:
+    calls = 0
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal calls
+        calls += 1
+        return httpx.Response(status, json={"error": "no", "message": "no"})
+
+    with pytest.raises(SendError, match=str(status)):
+        sender(answer).send([event(1), event(2)])
+    assert calls == 1
+
+
+def test_a_mixed_answer_is_counted_verdict_by_verdict() -> None:
+    reasons = [{"pointer": "/data/region", "keyword": "pattern", "message": "no"}]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        results = [
+            {"index": i, "status": "rejected", "reasons": reasons} if i == 1 else {"index": i, "status": "accepted"}
+            for i, _ in enumerate(events_of(request))
+        ]
+        return httpx.Response(207, json={"results": results})
+
+    told: list[tuple[str, str]] = []
+    report = sender(answer).send(
+        [event(1), event(2), event(3)], verdict=lambda e, v: told.append((e["event_id"], v["status"]))
+    )
+    assert (report.sent, report.accepted, report.rejected) == (3, 2, 1)
+    assert report.reasons == {"/data/region pattern": 1}
+    assert told == [("id-1", "accepted"), ("id-2", "rejected"), ("id-3", "accepted")]
+
+
+def test_an_answer_that_forgets_an_event_is_an_error() -> None:
+    with pytest.raises(SendError, match="1 verdicts for 2 events"):
+        sender(lambda _: httpx.Response(200, json={"results": [{"status": "accepted"}]})).send([event(1), event(2)])
+
+
+def test_a_raw_line_goes_out_untouched() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["Content-Type"] == "application/x-ndjson"
+        assert request.headers["Watershed-Line"] == "12"
+        assert gzip.decompress(request.content) == b"no { json"
+        return httpx.Response(400, json={"results": [{"status": "rejected", "reasons": [{"keyword": "json"}]}]})
+
+    report = Report()
+    sender(answer).send_raw(b"no { json", {"Watershed-Line": "12"}, report)
+    assert (report.sent, report.rejected, report.reasons) == (1, 1, {"json": 1})
+
+
+def test_events_stay_as_they_are_when_nothing_is_to_be_minted() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert events_of(request) == [{"event_type": "page_view"}]
+        return httpx.Response(200, json={"results": [{"status": "accepted"}]})
+
+    assert sender(answer, mint=False).send([{"event_type": "page_view"}]).accepted == 1
