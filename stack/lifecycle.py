@@ -41,12 +41,10 @@ class Stack:
         settings.watershed_state.mkdir(parents=True, exist_ok=True)
         self.secrets = dict(secrets.load(settings.watershed_state / "secrets.json"))
         self.supervisor = Supervisor(settings.watershed_state, settings.logs, settings.run)
-        self.parts = in_order(_with_needs(all_parts(settings, self.secrets), only))
-
-    @property
-    def programs(self) -> list[Program]:
-        """The parts that keep running, in the order in which they start."""
-        return [part for part in self.parts if isinstance(part, Program)]
+        parts = in_order(all_parts(settings, self.secrets))
+        self.parts = _with_needs(parts, only)
+        # The supervisor always knows all of them: bringing up a few must not take away the others.
+        self.programs = [part for part in parts if isinstance(part, Program)]
 
     @property
     def env(self) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """Everything a stack consists of."""
 
-from stack import airflow, environment, rooms
+from stack import airflow, environment, rooms, superset
 from stack.programs import Part
 from stack.servers import kafka_broker, object_store, postgres, redis_server, spark_connect
 from stack.settings import StackSettings
@@ -21,4 +21,5 @@ def all_parts(settings: StackSettings, secrets: dict[str, str]) -> list[Part]:
         rooms.lander(settings, secrets),
         rooms.docs(settings, secrets),
         *airflow.parts(settings, secrets),
+        *superset.parts(settings, secrets),
     ]
