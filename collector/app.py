@@ -1,12 +1,13 @@
 """The HTTP side: routes, who may send, verdicts and answers. An RSGI application for Granian."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
 
+from collector.answers import JSON, Answer, Unavailable, Wait, judged, problem, refusal
 from collector.flight import Flight
 from collector.keys import KeyRing, WriteKey
 from collector.limits import Buckets, Network, client_address
@@ -17,11 +18,7 @@ from collector.receipts import ReceiptBook, ReceiptsFull
 from collector.verdict import Accepted, Judge, Rejected, Source
 from runtime import log
 
-RETRY_AFTER = 5
-"""Seconds a client is asked to wait when nothing durable took its events."""
-_JSON = [("content-type", "application/json")]
 _KEY_SHOWN = 255
-_encode = msgspec.json.Encoder().encode
 _log = log.get(__name__)
 
 
@@ -45,14 +42,11 @@ class Scope(Protocol):
 
 
 class Exchange(Protocol):
-    """RSGI's protocol object: the body's chunks, and the answer."""
+    """RSGI's protocol object: the body, and the answer."""
 
+    def __call__(self) -> Awaitable[bytes]: ...
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
-
-
-class Unavailable(Exception):
-    """Nothing durable can take events now; the message says why."""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -108,7 +102,7 @@ class App:
             status, headers, body = self._read(self.documents[path], method)
         else:
             route = "other"
-            status, headers, body = 404, _JSON, _problem("not_found", f"there is nothing at {path[:100]}")
+            status, headers, body = 404, JSON, problem("not_found", f"there is nothing at {path[:100]}")
         exchange.response_bytes(status, headers + cors, b"" if method == "HEAD" else body)
         self._metrics.answered(route, status, time.perf_counter() - started)
 
@@ -117,36 +111,27 @@ class App:
         self._last_us = max(self._last_us, time.time_ns() // 1000)
         return self._last_us
 
-    async def _send(
-        self, scope: Scope, exchange: Exchange, cors: list[tuple[str, str]]
-    ) -> tuple[int, list[tuple[str, str]], bytes]:
+    async def _send(self, scope: Scope, exchange: Exchange, cors: list[tuple[str, str]]) -> Answer:
         if scope.method == "OPTIONS":
             return 204, _preflight() if len(cors) > 1 else [], b""
         if scope.method != "POST":
-            return 405, [*_JSON, ("allow", "POST, OPTIONS")], _problem("method_not_allowed", "send events by POST")
+            return 405, [*JSON, ("allow", "POST, OPTIONS")], problem("method_not_allowed", "send events by POST")
         self.in_flight += 1
         try:
             return await self._take(scope, exchange)
-        except Refused as refusal:
-            headers = _JSON
-            if refusal.status == 401:
-                headers = [*_JSON, ("www-authenticate", 'Bearer realm="watershed"')]
-            return refusal.status, headers, _problem(refusal.error, refusal.message)
-        except Wait as wait:
-            headers = [*_JSON, ("retry-after", str(wait.seconds))]
-            return 429, headers, _problem("too_many_requests", str(wait))
-        except (Unavailable, ReceiptsFull) as trouble:
-            if isinstance(trouble, ReceiptsFull):
-                self.refusing = f"the receipts are full: {trouble}; restart the collector"
-                _log.error("no more events are taken", reason=self.refusing)
-            return 503, [*_JSON, ("retry-after", str(RETRY_AFTER))], _problem("unavailable", str(trouble))
+        except (Refused, Wait, Unavailable) as reason:
+            return refusal(reason)
+        except ReceiptsFull as full:
+            self.refusing = f"the receipts are full: {full}; restart the collector"
+            _log.error("no more events are taken", reason=self.refusing)
+            return refusal(Unavailable(self.refusing))
         except Exception:
             _log.exception("a request failed", path=scope.path)
-            return 500, _JSON, _problem("internal", "the collector failed on this request; its log says why")
+            return 500, JSON, problem("internal", "the collector failed on this request; its log says why")
         finally:
             self.in_flight -= 1
 
-    async def _take(self, scope: Scope, exchange: Exchange) -> tuple[int, list[tuple[str, str]], bytes]:
+    async def _take(self, scope: Scope, exchange: Exchange) -> Answer:
         headers = scope.headers
         address = client_address(scope.client, headers.get("x-forwarded-for"), self._proxies)
         _wait("address", self._address_buckets.take(address, 1))
@@ -201,23 +186,17 @@ class App:
         if not await flight.done:
             raise Unavailable("Kafka did not take the events, nor did the spool; send all of them again")
 
-    def _answer(self, verdicts: list[Accepted | Rejected]) -> tuple[int, list[tuple[str, str]], bytes]:
-        metrics, results, rejected = self._metrics, [], 0
-        for index, verdict in enumerate(verdicts):
+    def _answer(self, verdicts: list[Accepted | Rejected]) -> Answer:
+        counts = self._metrics
+        for verdict in verdicts:
             if isinstance(verdict, Accepted):
                 type_ = verdict.contract.type
-                metrics.accepted[type_] = metrics.accepted.get(type_, 0) + 1
-                metrics.minted += verdict.minted
-                results.append({"index": index, "status": "accepted", "event_id": verdict.event_id})
-                continue
-            rejected += 1
-            type_ = verdict.event_type if verdict.event_type in self._types else ""
-            metrics.rejected[type_ or ""] = metrics.rejected.get(type_ or "", 0) + 1
-            reasons = [{"pointer": r.pointer, "keyword": r.keyword, "message": r.message} for r in verdict.reasons]
-            results.append({"index": index, "status": "rejected", "reasons": reasons})
-        accepted = len(verdicts) - rejected
-        status = 200 if not rejected else 207 if accepted else 400
-        return status, _JSON, _encode({"accepted": accepted, "rejected": rejected, "results": results})
+                counts.accepted[type_] = counts.accepted.get(type_, 0) + 1
+                counts.minted += verdict.minted
+            else:
+                type_ = verdict.event_type if verdict.event_type in self._types else ""
+                counts.rejected[type_] = counts.rejected.get(type_, 0) + 1
+        return judged(verdicts)
 
     def _authorised(self, scope: Scope) -> WriteKey:
         given = scope.headers.get("authorization")
@@ -245,19 +224,11 @@ class App:
             return [("access-control-allow-origin", origin), ("vary", "origin")]
         return [("vary", "origin")]
 
-    def _read(self, document: Document, method: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _read(self, document: Document, method: str) -> Answer:
         if method not in ("GET", "HEAD"):
-            return 405, [*_JSON, ("allow", "GET, HEAD")], _problem("method_not_allowed", "this is for reading")
+            return 405, [*JSON, ("allow", "GET, HEAD")], problem("method_not_allowed", "this is for reading")
         status, body = document.body()
         return status, [("content-type", document.content_type), ("cache-control", document.cache)], body
-
-
-class Wait(Exception):
-    """A limit is reached; ``seconds`` until more is taken."""
-
-    def __init__(self, what: str, seconds: int) -> None:
-        super().__init__(f"the limit of this {what} is reached; try again in {seconds} s")
-        self.seconds = seconds
 
 
 def _wait(what: str, seconds: int) -> None:
@@ -271,10 +242,6 @@ def _preflight() -> list[tuple[str, str]]:
         ("access-control-allow-headers", "authorization, content-type, content-encoding, idempotency-key"),
         ("access-control-max-age", "86400"),
     ]
-
-
-def _problem(error: str, message: str) -> bytes:
-    return _encode({"error": error, "message": message})
 
 
 def _query(query: str, name: str) -> str | None:

@@ -61,7 +61,7 @@ class Housekeeping:
         ]
         metrics.counters += [
             ("watershed_collector_spooled", "Messages that went to the spool.", lambda: publisher.spooled),
-            ("watershed_collector_set_aside", "Messages Kafka never takes.", lambda: publisher.set_aside),
+            ("watershed_collector_set_aside", "Messages Kafka never takes.", lambda: publisher.drain.set_aside),
         ]
 
     async def start(self) -> None:
@@ -97,7 +97,7 @@ class Housekeeping:
 
     async def _each_second(self) -> None:
         self._keys.refresh()
-        await self._publisher.maintain()
+        await self._publisher.drain.maintain()
 
     async def _receipts(self) -> None:
         """Our receipt; and the last one of each dead process, once Kafka has all of its spool."""
@@ -138,7 +138,7 @@ class Housekeeping:
 
     async def _adopt(self) -> None:
         """Spools and receipts whose process is dead, of this state folder."""
-        known = {folder.path for folder in self._publisher.folders()}
+        known = {folder.path for folder in self._publisher.drain.folders()}
         for path in sorted(p for p in self._settings.spool_dir.glob("[0-9]*") if p not in known):
             folder = await asyncio.to_thread(SpoolFolder.lock, path)
             if folder is None:

@@ -72,6 +72,7 @@ class KafkaLink:
         self._loop = asyncio.get_running_loop()
         self._answers: deque[Any] = deque()
         self._told = False
+        self.unanswered = 0  # messages handed over and not answered yet
         self.fatal = False  # the producer gave up on itself: `renew` it once everything is answered
         self.trouble: str | None = None  # librdkafka's last word on the brokers
         self._stopping = False
@@ -93,7 +94,10 @@ class KafkaLink:
             if reason.fatal() or reason.code() == KafkaError._FATAL:
                 self.fatal = True
                 return False
-            self._loop.call_soon(self._on_answers, [(message, reason)])
+            self._answers.append((message, reason))
+            self._tell_soon()
+        message.handed = True
+        self.unanswered += 1
         return True
 
     def purge(self) -> None:
@@ -133,13 +137,22 @@ class KafkaLink:
     def _poll(self) -> None:
         while not self._stopping:
             self._producer.poll(0.5)
-            if self._answers and not self._told:
-                self._told = True
-                self._loop.call_soon_threadsafe(self._tell)
+            if self._answers:
+                self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Have the loop look at the answers; once, however many there are."""
+        if not self._told:
+            self._told = True
+            self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
         self._told = False
-        self._on_answers([self._answers.popleft() for _ in range(len(self._answers))])
+        answers = [self._answers.popleft() for _ in range(len(self._answers))]
+        self.unanswered -= len(answers)
+        for message, _ in answers:
+            message.handed = False
+        self._on_answers(answers)
 
 
 class _LibraryLog:

@@ -281,7 +281,7 @@ def hour_of(received_us: int) -> int:
 def rfc3339(us: int) -> str:
     """Microseconds since 1970 as RFC 3339 in UTC with six digits and ``Z``."""
     seconds, fraction = divmod(us, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{fraction:06d}Z"
 
 
 def merged(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

@@ -189,6 +189,7 @@ class SpoolWriter:
         self._file_size = 0
         self._renew = False
         self._pending: list[Append] = []
+        self._queued: deque[int] = deque()  # when the oldest of each append not settled yet was received
         self._wake = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -209,9 +210,20 @@ class SpoolWriter:
         if not self.room_for(append.size):
             raise SpoolFull(f"{self.used} of {self._max} bytes used")
         self.used += append.size
+        self._queued.append(append.received_us)
         with self._wake:
             self._pending.append(append)
             self._wake.notify()
+
+    def settled(self, append: Append) -> None:
+        """The loop has taken note of an append, in the order they were queued."""
+        self._queued.popleft()
+        if append.first is None:
+            self.used -= append.size
+
+    def oldest_queued_us(self) -> int | None:
+        """When the oldest record that is not announced yet was received."""
+        return min(self._queued, default=None)
 
     def renew(self) -> None:
         """Begin a new segment with the next write: everything before it was delivered and may be deleted."""
