@@ -137,7 +137,8 @@ def run(
         )
     if outcome.equal:
         show.console.print(show.summary(told))
-        show.console.print(running.addresses(settings))
+        for line in running.addresses(settings):
+            show.say(line)
         show.say(f"done in {time.monotonic() - started:.0f} s, {outcome.waited:.0f} of them from last event to charts")
     _judge(told, outcome, as_json)
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from rich.table import Table
-
 from demo.generate import Plan
 from demo.send import from_json
 from demo.settings import RunSettings
@@ -30,14 +28,15 @@ def plan_of(truth: Truth | None) -> Plan | None:
     return from_json(truth.plan) if truth is not None else None
 
 
-def addresses(settings: RunSettings) -> Table:
-    """Where to look, and how to log in."""
-    table = Table("", "address", "log-in", title="Look at it")
-    superset = f"{settings.superset_user} / {settings.superset_password.get_secret_value()}"
-    airflow = f"{settings.airflow_user} / {settings.airflow_password.get_secret_value()}"
-    table.add_row("Charts (Superset)", f"{settings.superset_url}/superset/dashboard/page-views/", superset)
-    table.add_row("Runs (Airflow)", settings.airflow_url, airflow)
-    table.add_row("Models (dbt)", settings.dbt_docs_url, "")
-    table.add_row("Gates (Great Expectations)", settings.data_docs_url, "")
-    table.add_row("Collector", f"{settings.collector_url}/contracts", "")
-    return table
+def addresses(settings: RunSettings) -> list[str]:
+    """Where to look, and how to log in; lines, not a table, since a terminal would cut what is to be copied."""
+    rows = [
+        ("charts", f"{settings.superset_url}/superset/dashboard/page-views/"),
+        ("", f"log-in {settings.superset_user} / {settings.superset_password.get_secret_value()}"),
+        ("runs", settings.airflow_url),
+        ("", f"log-in {settings.airflow_user} / {settings.airflow_password.get_secret_value()}"),
+        ("models", settings.dbt_docs_url),
+        ("gates", settings.data_docs_url),
+        ("contracts", f"{settings.collector_url}/contracts"),
+    ]
+    return [f"  {name:<10} {text}" for name, text in rows]

@@ -80,23 +80,37 @@ def env(stack: Any, registry: Registry, tmp_path: Path) -> Iterator[dict[str, st
 
 
 @pytest.fixture
-def processes(env: dict[str, str], tmp_path: Path) -> Iterator[None]:
+def tenant() -> str:
+    """A tenant that nobody else has."""
+    return f"t-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def key(env: dict[str, str], tenant: str) -> str:
+    """The tenant's write key, in a file of its own."""
+    return KeyFile(Path(env["KEYS_FILE"])).create(tenant, KeyKind.SERVER)[1]
+
+
+@pytest.fixture
+def processes(env: dict[str, str], key: str, tmp_path: Path) -> Iterator[None]:
     """Topic, tables and schemas made by the commands, then a collector and a lander."""
     for words in (["topics", "ensure"], ["lake", "ensure"], ["warehouse", "migrate"]):
         argv = [sys.executable, "-c", "from cli.main import main; main()", *words]
         done = subprocess.run(argv, env=env, cwd=REPO, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-    running = []
-    for module, port in (("collector.serve", "COLLECTOR_PORT"), ("collector.lander", "LANDER_PORT")):
-        log = (tmp_path / f"{module}.log").open("wb")
-        process = subprocess.Popen([sys.executable, "-m", module], env=env, cwd=REPO, stdout=log, stderr=log)
-        running.append(process)
-        _wait_until(lambda port=port: _ready(f"http://127.0.0.1:{env[port]}"), 60, f"{module} is ready")
-    yield
-    for process in running:
-        process.terminate()
-    for process in running:
-        assert process.wait(60) == 0
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for module, port in (("collector.serve", "COLLECTOR_PORT"), ("collector.lander", "LANDER_PORT")):
+            with (tmp_path / f"{module}.log").open("wb") as log:
+                argv = [sys.executable, "-m", module]
+                running.append(subprocess.Popen(argv, env=env, cwd=REPO, stdout=log, stderr=log))
+            _wait_until(lambda port=port: _ready(f"http://127.0.0.1:{env[port]}"), 60, f"{module} is ready")
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+        statuses = [process.wait(60) for process in running]
+    assert statuses == [0, 0]
 
 
 def _forget(env: Mapping[str, str], contract: Contract) -> None:
@@ -121,19 +135,11 @@ def _landed(env: Mapping[str, str], contract: Contract) -> int:
 
 
 def test_a_type_that_is_one_folder_reaches_its_rollup(
-    env: dict[str, str], registry: Registry, processes: None, tmp_path: Path
+    env: dict[str, str], registry: Registry, tenant: str, key: str, processes: None
 ) -> None:
     (contract,) = registry
-    tenant = f"t-{uuid.uuid4().hex[:8]}"
-    _, key = KeyFile(tmp_path / "keys.json").create(tenant, KeyKind.SERVER)
-    url = f"http://127.0.0.1:{env['COLLECTOR_PORT']}"
-    _wait_until(
-        lambda: httpx.post(f"{url}/events", json=[], headers={"Authorization": f"Bearer {key}"}).status_code != 401,
-        10,
-        "the collector has read the key",
-    )
     plan = Plan.history(seed=1, end=datetime.now(UTC), days=2, total=40_000)  # of a type of its own: 1 in 200 of it
-    with Sender(url, key) as sender:
+    with Sender(f"http://127.0.0.1:{env['COLLECTOR_PORT']}", key) as sender:
         truth, report = send.history(plan, registry, sender, tenant)
     assert truth.sent["new"] == 200
     assert truth.sent["again"] > 0
