@@ -26,7 +26,7 @@ import msgspec
 import psutil
 import psycopg
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from pyiceberg.exceptions import NoSuchTableError
 
 from collector.lake import LakeSettings, open_catalog

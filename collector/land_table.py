@@ -16,6 +16,7 @@ from collector.lake import BreakingChange, ensure_table
 from collector.land_commit import Fenced, State, commit
 from collector.land_db import DatabaseAway
 from collector.land_decode import Batch, Decoded, Decoder
+from collector.land_expire import expire
 from collector.land_settings import LanderSettings
 from collector.land_status import TROUBLE, OtherTopic, Servers, Status
 from collector.land_through import Checkpoints
@@ -239,10 +240,11 @@ class TableLander(threading.Thread):
         self._expire_at = time.monotonic() + self._settings.land_expire_seconds
         keep_from = datetime.now(UTC) - timedelta(hours=self._settings.land_keep_hours)
         table = self._reload(table)
-        old = sum(s.timestamp_ms < keep_from.timestamp() * 1000 for s in table.metadata.snapshots)
-        if old > 1:
-            table.maintenance.expire_snapshots().older_than(keep_from).commit()
-            _log.info("expired old snapshots", table=self.table, about=old)
+        try:
+            if expire(table, keep_from):
+                table = self._reload(table)
+        except CommitFailedException as error:
+            _log.info("expiry gave way to another commit", table=self.table, why=str(error))
             table = self._reload(table)
         return table
 

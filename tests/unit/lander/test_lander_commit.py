@@ -16,6 +16,7 @@ from collector.lake import BreakingChange, LakeColumn, TableSpec, ensure_table, 
 from collector.land_commit import Fenced, State, commit
 from collector.land_decode import Batch
 from collector.land_events import EventDecoder
+from collector.land_expire import expire
 from contracts.registry import Registry
 
 CONTRACT = Registry.load().newest("page_view")
@@ -186,6 +187,38 @@ def test_every_contract_makes_a_table_and_ensuring_it_again_changes_nothing(cata
     for contract in Registry.load():
         first = ensure_table(catalog, contract)
         assert ensure_table(catalog, contract).metadata_location == first.metadata_location
+
+
+def test_old_snapshots_go_and_so_do_the_files_that_only_they_needed(catalog: SqlCatalog, tmp_path: Path) -> None:
+    table = ensure_table(catalog, CONTRACT)
+    for n in range(40):
+        table = land(catalog, table, 1 + 10 * n, 10)
+    before = len(list(tmp_path.rglob("*.avro")))
+    third_last = table.metadata.snapshots[-3].timestamp_ms / 1000
+    gone = expire(catalog.load_table(CONTRACT.table), datetime.fromtimestamp(third_last, UTC))
+    table = catalog.load_table(CONTRACT.table)
+    assert gone + len(table.metadata.snapshots) == 40
+    assert len(table.metadata.snapshots) <= 5
+    assert sequences(catalog) == list(range(1, 401)), "every row is still there"
+    for snapshot in table.metadata.snapshots:
+        pinned = table.scan(snapshot_id=snapshot.snapshot_id).to_arrow()
+        assert pinned.num_rows == 10 * int((snapshot.summary or {})["watershed.land_seq"])
+    after = len(list(tmp_path.rglob("*.avro")))
+    assert after <= 20 < before, "manifests and their lists went with their snapshots"
+    assert len(list(tmp_path.rglob("*.metadata.json"))) <= 22
+    land(catalog, table, 401, 10)
+    assert expire(catalog.load_table(CONTRACT.table), datetime(2000, 1, 1, tzinfo=UTC)) == 0
+
+
+def test_with_a_tag_on_an_older_snapshot_no_manifest_is_removed(catalog: SqlCatalog) -> None:
+    table = ensure_table(catalog, CONTRACT)
+    for n in range(4):
+        table = land(catalog, table, 1 + 10 * n, 10)
+    table.manage_snapshots().create_tag(table.metadata.snapshots[0].snapshot_id, "kept").commit()
+    expire(catalog.load_table(CONTRACT.table), datetime.now(UTC) + timedelta(hours=1))
+    table = catalog.load_table(CONTRACT.table)
+    assert len(table.metadata.snapshots) == 2
+    assert table.scan(snapshot_id=table.metadata.snapshots[0].snapshot_id).to_arrow().num_rows == 10
 
 
 def test_conflicts_without_end_are_reported(catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
