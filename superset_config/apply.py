@@ -19,7 +19,6 @@ from superset.utils.core import override_user
 
 from superset_config.bundle import ROOM, Bundle, split_dsn
 
-
 # In this order: nothing is deleted before what uses it.
 MODELS = {"dashboards": Dashboard, "charts": Slice, "datasets": SqlaTable, "databases": Database}
 

@@ -48,15 +48,15 @@ CHOSEN = "Chosen period"
 SCOPES = (CHOSEN, "Day so far", "Week so far", "Month so far")
 """What totals are compared over: the dashboard's period, and three that follow the calendar."""
 
-GRAINS: dict[str, tuple[str, str]] = {
-    "PT1H": ("hour", "region_hourly"),
-    "P1D": ("day", "region_daily"),
-    "P1W": ("week", "region_weekly"),
-    "P1M": ("month", "region_monthly"),
-    "P3M": ("quarter", "region_monthly"),
-    "P1Y": ("year", "region_monthly"),
+GRAINS: dict[str, tuple[str, str, str]] = {
+    "PT1H": ("hour", "region_hourly", "FMDD Mon HH24:MI"),
+    "P1D": ("day", "region_daily", "Dy FMDD Mon"),
+    "P1W": ("week", "region_weekly", '"from" FMDD Mon'),
+    "P1M": ("month", "region_monthly", "Mon"),
+    "P3M": ("quarter", "region_monthly", '"Q"Q'),
+    "P1Y": ("year", "region_monthly", "YYYY"),
 }
-"""Superset's code of a time grain: the unit, and the mart whose periods nest in it."""
+"""Superset's code of a time grain: the unit, the mart whose periods nest in it, and how `to_char` names a period."""
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
@@ -227,7 +227,12 @@ def grain_step(grain: str | None) -> str:
     return "3 months" if unit == "quarter" else f"1 {unit}"
 
 
-def _grain(grain: str | None) -> tuple[str, str]:
+def grain_label(grain: str | None) -> str:
+    """How `to_char` names one period of a time grain, without its year."""
+    return _grain(grain)[2]
+
+
+def _grain(grain: str | None) -> tuple[str, str, str]:
     if grain and grain not in GRAINS:
         raise MacroError(f"the marts hold no such time grain: {grain!r}")
     return GRAINS[grain or "P1D"]
@@ -263,6 +268,7 @@ MACROS: dict[str, Callable[..., str]] = {
     "grain_unit": grain_unit,
     "grain_mart": grain_mart,
     "grain_step": grain_step,
+    "grain_label": grain_label,
     "period_rows": period_rows,
     "region_names": region_names,
     "in_regions": in_regions,

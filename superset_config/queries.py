@@ -53,9 +53,12 @@ def _common(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_type(params: Mapping[str, Any]) -> dict[str, Any]:
     kind = params["viz_type"]
-    if kind in ("big_number", "echarts_timeseries_bar"):
-        metrics = params["metrics"] if "metrics" in params else [params["metric"]]
-        return {"columns": [_axis(params)], "metrics": metrics, "orderby": [], **_grain(params)}
+    if kind == "big_number":
+        return {"columns": [_time_axis(params)], "metrics": [params["metric"]], **_grain(params)}
+    if kind == "echarts_timeseries_bar":
+        # The axis is text; the metric that it is sorted by has to be asked for, too.
+        metrics = [*params["metrics"], params["timeseries_limit_metric"]]
+        return {"columns": [params["x_axis"]], "metrics": metrics, **_grain(params)}
     if kind == "world_map":
         return {"columns": [params["entity"]], "metrics": [params["metric"]], "orderby": [[params["metric"], False]]}
     if kind == "table" and params["query_mode"] == "raw":
@@ -68,13 +71,12 @@ def _of_type(params: Mapping[str, Any]) -> dict[str, Any]:
     raise UnknownChart(f"no query for charts of type {kind!r}: say in {__name__} what they ask for")
 
 
-def _axis(params: Mapping[str, Any]) -> dict[str, Any]:
+def _time_axis(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "columnType": "BASE_AXIS",
         "sqlExpression": params["x_axis"],
         "label": params["x_axis"],
         "expressionType": "SQL",
-        **({"timeGrain": params["time_grain_sqla"]} if params.get("time_grain_sqla") else {}),
     }
 
 

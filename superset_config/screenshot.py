@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Page, Response, TimeoutError, sync_playwright
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from runtime.settings import Settings, SettingsError
+from runtime.settings import SettingsError
 from superset_config.bundle import Bundle
+from superset_config.rest import SupersetSettings
 
 BROWSER_ARGUMENTS = (
     "--no-sandbox",
@@ -44,12 +45,9 @@ ALL_DRAWN = """([chart, drawn, spinner]) => {
 }"""
 
 
-class BrowserSettings(Settings):
+class BrowserSettings(SupersetSettings):
     """Where Superset is, who looks at it, and with which browser."""
 
-    superset_url: str = Field(description="Base URL of Superset")
-    superset_user: str = Field(description="Superset's log-in name")
-    superset_password: SecretStr = Field(description="Superset's password")
     chromium_path: Path = Field(default=Path("/usr/bin/chromium"), description="Chromium that takes the screenshots")
 
 

@@ -1,0 +1,114 @@
+"""Superset over REST: what a program may ask it, used by the verification and by end-to-end tests."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import httpx
+from pydantic import Field, SecretStr
+
+from runtime.settings import Settings
+
+PAGE = 100
+"""Superset gives no more than this many rows of a list at once."""
+
+
+class SupersetSettings(Settings):
+    """Where Superset is, and who asks it."""
+
+    superset_url: str = Field(description="Base URL of Superset")
+    superset_user: str = Field(description="Superset's log-in name")
+    superset_password: SecretStr = Field(description="Superset's password")
+
+
+class SupersetError(Exception):
+    """Superset refused or failed; the message has its answer."""
+
+
+class Superset:
+    """A logged-in client. A context manager, as it holds connections open."""
+
+    def __init__(self, settings: SupersetSettings, transport: httpx.BaseTransport | None = None) -> None:
+        """:raises SupersetError: when the log-in fails"""
+        self._http = httpx.Client(base_url=settings.superset_url.rstrip("/"), timeout=90, transport=transport)
+        self._login = {"username": settings.superset_user, "password": settings.superset_password.get_secret_value()}
+        self._has_session = False
+        login = {**self._login, "provider": "db"}
+        token = self._json(self._http.post("/api/v1/security/login", json=login))["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    @staticmethod
+    def _json(answer: httpx.Response) -> dict[str, Any]:
+        if answer.status_code != httpx.codes.OK:
+            asked = f"{answer.request.method} {answer.request.url.path}"
+            raise SupersetError(f"{asked}: {answer.status_code} {answer.text[:500]}")
+        content: dict[str, Any] = answer.json()
+        return content
+
+    def by_uuid(self, resource: str) -> dict[str, dict[str, Any]]:
+        """Every row of a list (``dashboard``, ``chart``, ``dataset``, ``database``), by its UUID."""
+        found: dict[str, dict[str, Any]] = {}
+        page = 0
+        while True:
+            columns = "!(id,uuid)"
+            asked = {"q": f"(columns:{columns},page:{page},page_size:{PAGE})"}
+            rows = self._json(self._http.get(f"/api/v1/{resource}/", params=asked))["result"]
+            found |= {str(row["uuid"]): row for row in rows}
+            if len(rows) < PAGE:
+                return found
+            page += 1
+
+    def chart(self, chart_id: int) -> dict[str, Any]:
+        """A chart as Superset keeps it."""
+        result: dict[str, Any] = self._json(self._http.get(f"/api/v1/chart/{chart_id}"))["result"]
+        return result
+
+    def chart_rows(
+        self, chart_id: int, filters: Mapping[str, Sequence[str]] | None = None, time_range: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The rows a chart draws, with the dashboard's filters set as in ``filters``; never from the cache.
+
+        :param filters: values by column: ``tenant``, ``period``, ``region_name``, ``page_name``
+        :param time_range: the filter Dates, ``YYYY-MM-DD : YYYY-MM-DD``
+        :raises SupersetError: when the query fails
+        """
+        context = json.loads(self.chart(chart_id)["query_context"])
+        context["force"] = True
+        for query in context["queries"]:
+            query["filters"] += [{"col": col, "op": "IN", "val": list(val)} for col, val in (filters or {}).items()]
+            if time_range:
+                query["time_range"] = time_range
+        results = self._json(self._http.post("/api/v1/chart/data", json=context))["result"]
+        failed = [result["error"] for result in results if result.get("error")]
+        if failed:
+            raise SupersetError(f"chart {chart_id}: {failed}")
+        rows: list[dict[str, Any]] = results[0]["data"]
+        return rows
+
+    def explored(self, chart_id: int) -> Any:
+        """What a chart of the older kind (the world map) gets from the address that the browser asks for it.
+
+        :raises SupersetError: when the query fails
+        """
+        self._begin_session()
+        form_data = json.dumps({"slice_id": chart_id})
+        answer = self._json(self._http.post("/superset/explore_json/", data={"form_data": form_data}))
+        if answer.get("error") or answer.get("errors"):
+            raise SupersetError(f"chart {chart_id}: {answer.get('error') or answer.get('errors')}")
+        return answer.get("data")
+
+    def _begin_session(self) -> None:
+        """Log in as a browser does: the older addresses take a session's cookie and no token."""
+        if self._has_session:
+            return
+        csrf_token = self._json(self._http.get("/api/v1/security/csrf_token/"))["result"]
+        answer = self._http.post("/login/", data={**self._login, "csrf_token": csrf_token})
+        if answer.status_code != httpx.codes.FOUND or "/login" in answer.headers.get("location", ""):
+            raise SupersetError(f"POST /login/: {answer.status_code}, not logged in")
+        self._has_session = True
