@@ -1,6 +1,5 @@
 """The contracts of a folder, found by walking it: the one place that knows which event types exist."""
 
-import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from contracts.model import (
     UnknownVersion,
 )
 from contracts.parse import FILE_NAME, HERE, parse
+from contracts.settings import ContractsSettings
 
 __all__ = [
     "Condition",
@@ -37,7 +37,9 @@ __all__ = [
 
 def folder() -> Path:
     """The folder of the contracts in force: ``CONTRACTS_DIR``, or the one this module lies in."""
-    return Path(os.environ.get("CONTRACTS_DIR") or HERE)
+    chosen = ContractsSettings.read().contracts_dir
+    # An empty variable reads as the current folder, which nobody means.
+    return HERE if chosen is None or chosen == Path() else chosen
 
 
 def _together(versions: list[Contract]) -> None:

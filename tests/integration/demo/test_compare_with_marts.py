@@ -13,9 +13,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from typer.testing import CliRunner
 
 from contracts.parse import HERE
 from contracts.registry import Registry
+from demo.commands import app
 from demo.truth import Truth, Views
 from demo.wait import Outcome, until_equal
 from warehouse.migrate import migrate
@@ -162,3 +164,12 @@ def test_waiting_goes_on_while_something_is_pending(
 def test_the_reader_of_the_marts_needs_no_more_rights_than_that(dsns: dict[str, str], truth: Truth) -> None:
     with psycopg.connect(dsns["READER"]) as reader, pytest.raises(psycopg.errors.InsufficientPrivilege):
         reader.execute("select 1 from rollups.page_view_minute where tenant = %s", (truth.tenant,))
+
+
+def test_a_warehouse_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("READER_DSN", "postgresql://reader@127.0.0.1:1/warehouse")
+    monkeypatch.setenv("LOADER_DSN", "postgresql://loader@127.0.0.1:1/warehouse")
+    Truth("t").save(tmp_path / "truth.json")
+    result = CliRunner().invoke(app, ["compare", "--truth", str(tmp_path / "truth.json")])
+    assert result.exit_code == 1
+    assert "the warehouse does not answer" in result.stderr

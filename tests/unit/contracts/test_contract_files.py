@@ -76,6 +76,16 @@ WRONG: dict[str, tuple[Callable[[Schema], object], str]] = {
         ),
         "Postgres could not index them",
     ),
+    "a rollup column that is a word of SQL": (
+        lambda s: _measure(s, 1).update(name="limit"),
+        "'limit' is a reserved word",
+    ),
+    "a sum that could overflow": (
+        lambda s: s["properties"]["amount"].update(
+            {"pattern": decimal_pattern(30, 4, signed=False), "x-decimal": {"precision": 30, "scale": 4}}
+        ),
+        "a sum would overflow 38 digits",
+    ),
     "two columns of a name": (lambda s: _measure(s, 1).update(name="region"), "two columns 'region'"),
     "count of a field": (lambda s: _measure(s, 1).update(field="quantity"), "/x-watershed/rollup/measures/1"),
     "sum of nothing": (lambda s: _measure(s, 0).pop("field"), "/x-watershed/rollup/measures/0"),
@@ -137,6 +147,8 @@ def test_the_folder_in_force_is_a_setting(tmp_path: Path, monkeypatch: pytest.Mo
     path.write_text((HERE / "signup/v1.schema.json").read_text())
     monkeypatch.setenv("CONTRACTS_DIR", str(tmp_path))
     assert Registry.load().types() == ("level_up",)
+    monkeypatch.setenv("CONTRACTS_DIR", "")
+    assert "page_view" in Registry.load().types()
 
 
 def test_what_is_unknown_says_what_is_known() -> None:
