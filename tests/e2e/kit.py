@@ -1,0 +1,91 @@
+"""What end-to-end tests do: run commands, read the warehouse, ask Airflow."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import httpx
+import psycopg
+
+from stack.rooms import WATERSHED
+
+Row = tuple[Any, ...]
+
+
+def watershed(env: Mapping[str, str], *words: str, seconds: float = 1800) -> subprocess.CompletedProcess[str]:
+    """Run a ``watershed`` command against the test stack."""
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    argv = [WATERSHED, *words]
+    return subprocess.run(argv, env={**own, **env}, capture_output=True, text=True, check=False, timeout=seconds)
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The JSON object a command ends with; the command must have succeeded."""
+    assert done.returncode == 0, f"{done.args}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+class Warehouse:
+    """Reads (and, to break things on purpose, writes) the test stack's warehouse as its owner."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def rows(self, query: str, *values: object) -> list[Row]:
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            cursor = connection.execute(query, values)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def one(self, query: str, *values: object) -> Any:
+        return self.rows(query, *values)[0][0]
+
+    def until(self, what: str, happened: Callable[[], bool], seconds: float = 400) -> None:
+        """Wait, within bounds, until the pipeline has done something."""
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s"
+            time.sleep(1)
+
+    def checksum(self, tenant: str) -> str:
+        """A checksum over everything a tenant's readers see."""
+        marts = ("region_hourly", "region_daily", "region_weekly", "region_monthly", "page_daily")
+        rows = "select coalesce(md5(string_agg(m::text, '|' order by m::text)), '') from marts.{} m where tenant = %s"
+        parts = [self.one(rows.format(mart), tenant) for mart in marts]
+        return " ".join(parts)
+
+
+class Airflow:
+    """Airflow's public REST API, logged in as the administrator."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._http = httpx.Client(base_url=env["AIRFLOW_URL"], timeout=30)
+        login = {"username": env["AIRFLOW_USER"], "password": env["AIRFLOW_PASSWORD"]}
+        answer = self._http.post("/auth/token", json=login)
+        answer.raise_for_status()
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        answer = self._http.get(f"/api/v2/{path}", params=query)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def trigger(self, dag_id: str) -> str:
+        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None})
+        answer.raise_for_status()
+        run_id: str = answer.json()["dag_run_id"]
+        return run_id
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        state: str = self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"]
+        return state
