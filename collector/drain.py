@@ -10,7 +10,8 @@ from confluent_kafka import KafkaError
 from collector.dead_letter import DeadLetters
 from collector.message import Message
 from collector.producer import DOUBTFUL, HOPELESS
-from collector.spool import SpoolFolder, SpoolWriter
+from collector.spool import SpoolFolder
+from collector.spool_write import SpoolWriter
 from runtime import log
 
 TRIES = 5
@@ -159,7 +160,9 @@ class Drain:
                 room = min(self._window - self._link.unanswered, 1000)
                 if room <= 0 or self._must_wait():
                     return
-                for ordinal, message in await asyncio.to_thread(folder.take, room, folder.end):
+                async with self._trimming:
+                    taken = await asyncio.to_thread(folder.take, room, folder.end)
+                for ordinal, message in taken:
                     message.place = (folder, ordinal)
                     if self._must_wait() or not self._link.hand(message):
                         self._again.append(message)
@@ -181,7 +184,7 @@ class Drain:
         if not self._again or (self._link.unanswered and self._must_wait()):
             return
         if self._loop.time() < self._retry_at:
-            self._pause()
+            self._loop.call_at(self._retry_at, self._awake.set)
             return
         order = {folder: index for index, folder in enumerate(self.folders())}
         again = sorted(self._again, key=lambda m: (order[m.place[0]], m.place[1]) if m.place else (0, 0))
@@ -193,6 +196,7 @@ class Drain:
                 return
 
     def _pause(self) -> None:
+        """The producer takes nothing now: look again soon."""
         self._retry_at = max(self._retry_at, self._loop.time() + 0.05)
         self._loop.call_at(self._retry_at, self._awake.set)
 

@@ -15,7 +15,8 @@ from collector.dead_letter import DeadLetters
 from collector.drain import Drain, Link
 from collector.message import Message, Outcome, encode
 from collector.producer import DOUBTFUL, HOPELESS, Answer
-from collector.spool import Append, SpoolFolder, SpoolFull, SpoolWriter
+from collector.spool import SpoolFolder
+from collector.spool_write import Append, SpoolFull, SpoolWriter
 from runtime import log
 
 LEAST_ROOM = 4096
