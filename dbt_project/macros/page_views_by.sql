@@ -1,18 +1,18 @@
 {#
-    The body of a page view mart: `source` summed by `dimension` and the model's period, with visitors merged.
+    The body of a page view mart: `source` summed by `dimension` and the period of `claims`, with visitors merged.
     `source` has tenant, period_start (of the same or a finer grain), `dimension` and the measures.
 #}
-{% macro page_views_by(dimension, source) -%}
+{% macro page_views_by(dimension, source, claims) -%}
 with finer as (
     select
         finer.tenant,
         finer.{{ dimension }},
-        date_trunc('{{ model_period() }}', finer.period_start, 'UTC') as period_start,
         finer.page_views,
         finer.bot_page_views,
-        finer.visitors_sketch
+        finer.visitors_sketch,
+        date_trunc('{{ claims["period"] }}', finer.period_start, 'UTC') as period_start
     from {{ source }} as finer
-    {{ where_claimed("finer") }}
+    {{ where_claimed("finer", claims) }}
 ),
 
 summed as (

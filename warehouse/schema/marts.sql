@@ -49,19 +49,19 @@ create table if not exists marts.freshness (
     primary key (tenant, event_type)
 );
 comment on table marts.freshness is 'How far the marts can be trusted, by tenant and event type.';
-comment on column marts.freshness.complete_through is
-    'Everything received before this instant is in the charts; null: not yet known.';
-comment on column marts.freshness.pending_minutes is
-    'Minutes with events that are in the lake and not yet in the rollups.';
-comment on column marts.freshness.pending_hours is
-    'Hours whose rollups changed and whose change is not in the charts.';
+comment on column marts.freshness.complete_through
+is 'Everything received before this instant is in the charts; null: not yet known.';
+comment on column marts.freshness.pending_minutes
+is 'Minutes with events that are in the lake and not yet in the rollups.';
+comment on column marts.freshness.pending_hours
+is 'Hours whose rollups changed and whose change is not in the charts.';
 comment on column marts.freshness.newest_period_start is 'The newest hour that has data; null: none has.';
-comment on column marts.freshness.held_because is
-    'The expectations that keep this tenant''s newest numbers out; null: nothing is held.';
+comment on column marts.freshness.held_because
+is 'The expectations that keep this tenant''s newest numbers out; null: nothing is held.';
 
 -- What a claim knows and the publication needs.
 alter table ledger.unpublished add column if not exists claimed_at timestamptz;
 alter table ledger.unpublished add column if not exists claimed_complete_through timestamptz;
 comment on column ledger.unpublished.claimed_at is 'When it was claimed: a gate that looked before has not seen it.';
-comment on column ledger.unpublished.claimed_complete_through is
-    'Everything received before this was in the rollups when the hour was claimed; null: unknown.';
+comment on column ledger.unpublished.claimed_complete_through
+is 'Everything received before this was in the rollups when the hour was claimed; null: unknown.';

@@ -1,9 +1,10 @@
+{% set claims = {"event_type": "page_view", "period": "hour"} %}
 {{
     config(
         materialized="incremental",
         incremental_strategy="claimed_periods",
         on_schema_change="append_new_columns",
-        meta={"event_type": "page_view", "period": "hour"},
+        meta=claims,
         grants={"select": ["gate"]},
         indexes=[{"columns": ["tenant", "period_start", "region", "page_name"], "unique": true}],
     )
@@ -16,12 +17,12 @@ with minutes as (
         minutes.tenant,
         minutes.region,
         minutes.page_name,
-        date_trunc('hour', minutes.period_start, 'UTC') as period_start,
         minutes.page_views,
         minutes.bot_page_views,
-        minutes.visitors_sketch
+        minutes.visitors_sketch,
+        date_trunc('hour', minutes.period_start, 'UTC') as period_start
     from {{ ref("stg_page_view_minute") }} as minutes
-    {{ where_claimed("minutes") }}
+    {{ where_claimed("minutes", claims) }}
 ),
 
 final as (

@@ -1,8 +1,4 @@
-{{
-    config(
-        meta={"event_type": "page_view", "period": "hour"},
-        indexes=[{"columns": ["tenant", "period_start", "region"], "unique": true}],
-    )
-}}
+{% set claims = {"event_type": "page_view", "period": "hour"} %}
+{{ config(meta=claims, indexes=[{"columns": ["tenant", "period_start", "region"], "unique": true}]) }}
 
-{{ page_views_by("region", ref("int_page_views_hourly")) }}
+{{ page_views_by("region", ref("int_page_views_hourly"), claims) }}

@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from contracts.registry import Registry
-from tests.integration.marts.warehouse_kit import LOADED_THROUGH, ROLES, Warehouse
+from tests.integration.marts.warehouse_kit import ROLES, Warehouse
 from warehouse.migrate import migrate
 
 
@@ -35,24 +35,17 @@ def migrated(stack: Any, superuser: str, tmp_path_factory: pytest.TempPathFactor
         admin.execute(sql.SQL("create database {} owner watershed").format(name))
         dsns = {role: _with_database(stack.env[f"{role}_DSN"], name.as_string().strip('"')) for role in ROLES}
         migrate(dsns["WAREHOUSE"], Registry.load())
-        first = Warehouse(dsns, tmp_path_factory.mktemp("marts"))
+        first = Warehouse(
+            {**dsns, "SUPERUSER": _with_database(superuser, name.as_string().strip('"'))},
+            tmp_path_factory.mktemp("marts"),
+        )
         first.build(uuid4())
         yield first
         admin.execute(sql.SQL("drop database {} with (force)").format(name))
 
 
 @pytest.fixture
-def warehouse(migrated: Warehouse, superuser: str) -> Warehouse:
+def warehouse(migrated: Warehouse) -> Warehouse:
     """An empty warehouse, loaded through 12:00 of 20 November 2026."""
-    database = urlsplit(migrated.dsns["WAREHOUSE"]).path.lstrip("/")
-    with psycopg.connect(_with_database(superuser, database)) as admin:
-        tables = admin.execute(
-            """
-            select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables
-            where schemaname in ('rollups', 'ledger', 'intermediate', 'marts_build', 'marts')
-            """
-        ).fetchone()
-        assert tables is not None
-        admin.execute(f"truncate {tables[0]}".encode())
-    migrated.loaded_through(LOADED_THROUGH)
+    migrated.empty()
     return migrated

@@ -1,5 +1,6 @@
 """dbt builds what is claimed, whole periods of it, and nothing else."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -174,3 +175,18 @@ def _versions(warehouse: Warehouse) -> dict[tuple[object, ...], object]:
             f"select tenant, period_start, {mart.dimensions[0]}, xmin::text from marts.{mart.name}"
         )
     }
+
+
+def test_a_load_in_the_middle_of_a_build_does_not_make_the_marts_disagree(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON, views=1)])
+    run_id = warehouse.claim().run_id
+    with psycopg.connect(warehouse.dsns["DBT"]) as blocker:
+        # The build has read the rollups and waits here, before it writes its last marts.
+        blocker.execute("lock table marts_build.region_daily, marts_build.page_daily in exclusive mode")
+        build = threading.Thread(target=warehouse.build, args=(run_id,))
+        build.start()
+        warehouse.wait_until("select count(*) > 0 from marts_build.region_hourly")
+        warehouse.load([Minute("a", NOON, views=7)])
+    build.join()
+    assert warehouse.gate("marts", run_id).failures("stop") == {}
+    assert {views for name in MARTS for views, *_ in warehouse.mart(name.name, "marts_build").values()} == {1}

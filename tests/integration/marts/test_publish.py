@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -172,7 +171,7 @@ def test_of_two_publications_at_once_the_second_does_nothing(warehouse: Warehous
         threads = [threading.Thread(target=lambda: done.append(warehouse.publish(run_id).repeated)) for _ in range(2)]
         for thread in threads:
             thread.start()
-        wait_for(warehouse, f"select count(*) = 2 {WAITING}")
+        warehouse.wait_until(f"select count(*) = 2 {WAITING}")
         blocker.rollback()
     for thread in threads:
         thread.join()
@@ -191,11 +190,10 @@ def test_a_publication_killed_on_its_way_leaves_the_old_numbers_and_can_be_repea
         command = [sys.executable, "-c", "from cli.main import main; main()", "publish", "--run-id", str(run_id)]
         environment = {**os.environ, "PUBLISHER_DSN": warehouse.dsns["PUBLISHER"]}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(warehouse, f"select count(*) = 1 {WAITING}")
+        warehouse.wait_until(f"select count(*) = 1 {WAITING}")
         process.send_signal(signal.SIGKILL)
         process.wait()
-    wait_for(
-        warehouse,
+    warehouse.wait_until(
         "select count(*) = 0 from pg_stat_activity where usename = 'publisher' and datname = current_database()",
     )
     assert totals(warehouse) == {1}
@@ -313,10 +311,3 @@ def test_an_open_period_is_not_restated(warehouse: Warehouse) -> None:
     warehouse.run(gates=False)
     warehouse.load([Minute("a", now, views=5)])
     assert warehouse.run(gates=False).restatements == 0
-
-
-def wait_for(warehouse: Warehouse, condition: str) -> None:
-    deadline = time.monotonic() + 30
-    while warehouse.rows(condition) != [(True,)]:
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.05)

@@ -1,5 +1,6 @@
 """What the tests of marts share: a warehouse by role, loads as the loader does them, the steps of a run."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +48,24 @@ class Warehouse:
         with psycopg.connect(self.dsns[role]) as connection:
             cursor = connection.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
+
+    def empty(self) -> None:
+        """Empty every table; the load is through :data:`LOADED_THROUGH`."""
+        ((tables,),) = self.rows(
+            """
+            select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables
+            where schemaname in ('rollups', 'ledger', 'intermediate', 'marts_build', 'marts')
+            """
+        )
+        self.rows(f"truncate {tables}", role="SUPERUSER")
+        self.loaded_through(LOADED_THROUGH)
+
+    def wait_until(self, condition: str) -> None:
+        """Wait, for half a minute at most, until the query ``condition`` gives true."""
+        deadline = time.monotonic() + 30
+        while self.rows(condition, role="SUPERUSER") != [(True,)]:
+            assert time.monotonic() < deadline, condition
+            time.sleep(0.05)
 
     def load(self, minutes: Iterable[Minute], empty: Iterable[tuple[str, datetime]] = (), cause: str = "load") -> None:
         """Do what a load does: replace whole minutes and their cells, and mark their hours, in one transaction.
@@ -130,10 +149,10 @@ class Warehouse:
         """Those of this database."""
         return DbtSettings(dbt_dsn=self.dsns["DBT"], watershed_state=self.folder)
 
-    def gate(self, stage: Any, run_id: UUID) -> Verdict:
+    def gate(self, stage: Any, run_id: UUID, **options: Any) -> Verdict:
         """Run a gate."""
-        settings = GateSettings(gate_dsn=self.dsns["GATE"], watershed_state=self.folder, site_dir=self.folder / "site")
-        return gate(settings, stage, run_id)
+        places = {"gate_dsn": self.dsns["GATE"], "watershed_state": self.folder, "site_dir": self.folder / "site"}
+        return gate(GateSettings(**places, **options), stage, run_id)
 
     def pass_gates(self, run_id: UUID, failing: Mapping[str, str] | None = None) -> None:
         """Write gate results as if the gates had run: all passed but the stops that ``failing`` names by tenant."""
@@ -177,7 +196,8 @@ class Warehouse:
         """(tenant, period_start, dimension) → (page_views, visitors, bot_page_views)."""
         dimension = "page_name" if name == "page_daily" else "region"
         found = self.rows(
-            f"select tenant, period_start, {dimension}, page_views, visitors, bot_page_views from {schema}.{name}"
+            f"select tenant, period_start, {dimension}, page_views, visitors, bot_page_views from {schema}.{name}",
+            role="READER" if schema == "marts" else "GATE",
         )
         return {row[:3]: row[3:] for row in found}
 

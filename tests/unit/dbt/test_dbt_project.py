@@ -1,0 +1,79 @@
+"""The dbt project keeps its own rules: everything described once, every model with a contract and tests."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dbt_project.build import PROJECT
+from warehouse.marts import MARTS
+
+MODELS = PROJECT / "models"
+OURS = [path for path in sorted(MODELS.rglob("*.yml")) if path.name != "sources.yml"]
+DOC = re.compile(r"\{\{ doc\('(\w+)'\) \}\}")
+
+
+def _documents(key: str) -> list[dict[str, Any]]:
+    return [item for path in OURS for item in yaml.safe_load(path.read_text()).get(key, [])]
+
+
+def test_every_model_is_described_with_all_its_columns_typed() -> None:
+    described = {model["name"]: model for model in _documents("models")}
+    assert set(described) == {path.stem for path in MODELS.rglob("*.sql")}
+    for name, model in described.items():
+        assert model["description"], name
+        assert all(column["data_type"] and column["description"] for column in model["columns"]), name
+
+
+def test_every_column_is_described_once_and_by_reference() -> None:
+    written = re.findall(r"{% docs (\w+) %}", (MODELS / "docs.md").read_text())
+    assert len(written) == len(set(written))
+    used = set()
+    for model in _documents("models"):
+        for column in model["columns"]:
+            reference = DOC.fullmatch(column["description"])
+            assert reference is not None, f"{model['name']}.{column['name']}: describe it with doc()"
+            assert reference[1] == column["name"]
+            used.add(reference[1])
+    assert used == set(written), "a description that no column uses, or the other way round"
+
+
+def test_contracts_are_enforced_for_the_whole_project() -> None:
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
+    assert project["models"]["watershed"]["+contract"] == {"enforced": True}
+    assert not any("contract" in path.read_text() for path in MODELS.rglob("*.sql"))
+
+
+def test_usage_statistics_are_not_sent() -> None:
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
+    assert project["flags"]["send_anonymous_usage_stats"] is False
+
+
+def test_publish_knows_every_mart_and_its_grain() -> None:
+    for mart in MARTS:
+        model = (MODELS / "marts" / f"{mart.name}.sql").read_text()
+        assert f'"event_type": "{mart.event_type}", "period": "{mart.grain}"' in model, mart.name
+    assert {mart.name for mart in MARTS} == {path.stem for path in (MODELS / "marts").glob("*.sql")}
+
+
+def test_every_mart_is_tested_for_its_key_and_its_periods_and_has_a_unit_test() -> None:
+    marts = {mart.name: mart for mart in MARTS}
+    models = {model["name"]: model for model in _documents("models") if model["name"] in marts}
+    for name, model in models.items():
+        tests = {test: body["arguments"] for item in model["data_tests"] for test, body in item.items()}
+        assert set(tests["unique_together"]["columns"]) == set(marts[name].key), name
+        assert tests["starts_a_period"]["period"] == marts[name].grain, name
+    tested = {test["model"] for test in _documents("unit_tests")}
+    assert tested >= set(marts) | {"int_claimed_hours", "int_page_views_hourly"}
+
+
+def test_the_dashboard_depends_on_every_mart() -> None:
+    (dashboard,) = _documents("exposures")
+    assert set(dashboard["depends_on"]) == {f"ref('{mart.name}')" for mart in MARTS}
+
+
+def test_nothing_is_written_into_the_repository() -> None:
+    build = Path(PROJECT / "build.py").read_text()
+    assert '"--target-path"' in build
+    assert '"--log-path"' in build
