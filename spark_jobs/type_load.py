@@ -66,7 +66,7 @@ class TypeLoad:
         pinned = self._pin()
         if pinned is None:
             return
-        new = new_rows(pinned, state.land_seq)
+        new = new_rows(pinned, state.land_seq, state.sequence_number)
         self.load.land_seq_to = new.land_seq
         self.load.events_read = new.events
         self.load.minutes_touched = new.minutes.num_rows
@@ -75,6 +75,7 @@ class TypeLoad:
             self.contract.type,
             new.minutes,
             land_seq=new.land_seq,
+            sequence_number=pinned.sequence_number,
             metadata_location=pinned.metadata_location,
             through=state.landed_through,
             late_after=timedelta(minutes=self._settings.load_late_minutes),

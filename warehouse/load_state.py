@@ -20,6 +20,7 @@ class State:
     """One type. Everything Kafka took before ``landed_through`` is in the lake; None while no lander has said so."""
 
     land_seq: int
+    sequence_number: int
     metadata_location: str | None
     landed_through: datetime | None
     pending: bool
@@ -32,6 +33,7 @@ def states(connection: psycopg.Connection, types: Sequence[str]) -> Mapping[str,
         select
             t.type,
             coalesce(c.land_seq, 0),
+            coalesce(c.sequence_number, 0),
             c.metadata_location,
             l.through,
             exists (select from ledger.touched as d where d.type = t.type)

@@ -28,6 +28,7 @@ def record(
     minutes: pa.Table,
     *,
     land_seq: int,
+    sequence_number: int,
     metadata_location: str,
     through: datetime | None,
     late_after: timedelta,
@@ -68,15 +69,16 @@ def record(
             )
         connection.execute(
             """
-            insert into ledger.cursors as c (type, land_seq, metadata_location, loaded_through)
-            values (%s, %s, %s, %s)
+            insert into ledger.cursors as c (type, land_seq, sequence_number, metadata_location, loaded_through)
+            values (%s, %s, %s, %s, %s)
             on conflict (type) do update set
                 land_seq = excluded.land_seq,
+                sequence_number = excluded.sequence_number,
                 metadata_location = excluded.metadata_location,
                 loaded_through = greatest(c.loaded_through, excluded.loaded_through),
                 updated_at = now()
             """,
-            (type_, land_seq, metadata_location, through),
+            (type_, land_seq, sequence_number, metadata_location, through),
         )
 
 

@@ -123,5 +123,9 @@ create table if not exists ledger.restatements (
     restated_at timestamptz not null default now()
 );
 create index if not exists restatements_mart_period on ledger.restatements (mart, tenant, period_start);
+alter table ledger.cursors add column if not exists sequence_number bigint not null default 0;
+comment on column ledger.cursors.sequence_number is
+    'Of the snapshot that was read: a manifest that is not younger holds no row above the cursor, and is not opened.';
+
 alter table ledger.loads add column if not exists over_cap bigint not null default 0;
 comment on column ledger.loads.over_cap is 'Events summed under (other), of the minutes recomputed.';
