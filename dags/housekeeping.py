@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from wiring import say
+from command import say
 
 
 def cutoff(keep_days: int, now: datetime | None = None) -> datetime:

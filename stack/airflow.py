@@ -72,8 +72,13 @@ def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[s
             "catchup_by_default": "False",
             "enable_health_check": "False",  # another process and port; the api-server tells the same
             "parsing_cleanup_interval": "300",
+            # A task whose worker died is tried again after this, not after five minutes: nothing loads until then.
+            "task_instance_heartbeat_timeout": "60",
             "task_queued_timeout": "120",
         },
+        # How often a worker looks up from its task. It may notice only then that the task has ended, and with five
+        # seconds, the default, the four workers were all still looking back when the fifth task of a minute came.
+        "workers": {"min_heartbeat_interval": "2"},
         "dag_processor": {
             # A file that changes is parsed at once all the same; an unchanged one need not be, but it must be often
             # enough that its DAG is not taken for stale.
@@ -89,7 +94,8 @@ def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[s
             # A line for each of the execution API's requests would be half of all that is logged.
             "namespace_levels": "http.access=WARNING",
         },
-        "cosmos": {"cache_dir": str(place / "cosmos"), "enable_telemetry": "False", "propagate_logs": "False"},
+        # Its cache would be written each time that rebuild_marts is parsed; there is a manifest.
+        "cosmos": {"enable_cache": "False", "enable_telemetry": "False"},
         "openlineage": {"disabled": "True", "namespace": "watershed"},
     }
 

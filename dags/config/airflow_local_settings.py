@@ -1,10 +1,15 @@
-"""Read by every Airflow process before anything else: refuses to start with secrets that are missing or well known.
+"""Read by every Airflow process before anything else.
 
-Airflow itself makes up a missing key at random, in each process another one, and starts: tokens of one process are then
-refused by the other, and what is encrypted is lost at the next start.
+It refuses to start with secrets that are missing or well known: Airflow itself makes up a missing key at random and
+starts, in each process with another one; tokens of one are then refused by the other.
+
+And it lets workers die with their scheduler: they would outlive a killed one for ever, each holding its memory.
 """
 
+import ctypes
 import os
+import signal
+import sys
 
 SECRETS = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET")
 SHORTEST = 32
@@ -39,6 +44,24 @@ def check_secrets() -> None:
         )
 
 
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill each process forked from here on when the process that forked it ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = [0]
+
+    def ask() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent[0]:  # it ended before it could be asked
+            os._exit(1)
+
+    os.register_at_fork(before=lambda: parent.__setitem__(0, os.getpid()), after_in_child=ask)
+
+
 check_secrets()
+if sys.platform == "linux" and "scheduler" in sys.argv[1:2]:
+    die_with_parent()
 
 __all__: list[str] = []

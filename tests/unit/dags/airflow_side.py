@@ -1,0 +1,124 @@
+"""Runs in Airflow's environment and prints what the tests of the core environment judge: one JSON object.
+
+``airflow_side.py facts DAGS_FOLDER`` parses the DAGs and describes them. ``airflow_side.py execute DAGS_FOLDER CASE``
+runs the operator with a context made up here; CASE is a JSON object.
+"""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+FORBIDDEN = ("socket.connect", "subprocess.Popen", "os.system", "os.fork", "os.remove", "os.rename", "os.mkdir")
+
+
+def watch_parsing(events: list[str]) -> None:
+    """Note into ``events`` whatever a file that is being parsed does beyond reading."""
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+        if (event in FORBIDDEN or writes) and not str(arguments[0]).endswith("__pycache__"):
+            shown = str(arguments[:2])
+            if ".pyc" not in shown and "/dev/null" not in shown:
+                events.append(f"{event}{shown}")
+
+    sys.addaudithook(hook)
+
+
+def describe(task: Any) -> dict[str, Any]:
+    """What the policy looks at in a task."""
+    limit = task.execution_timeout
+    return {
+        "id": task.task_id,
+        "type": task.task_type,
+        "owner": task.owner,
+        "pool": task.pool,
+        "retries": task.retries,
+        "backoff": bool(task.retry_exponential_backoff),
+        "retry_delay": task.retry_delay.total_seconds(),
+        "timeout": limit.total_seconds() if limit else None,
+        "arguments": list(getattr(task, "arguments", [])),
+        "outlets": [asset.name for asset in task.outlets],
+        "after": sorted(task.upstream_task_ids),
+        "depends_on_past": task.depends_on_past,
+        "full_refresh": getattr(task, "full_refresh", None),
+    }
+
+
+def assets(timetable: Any) -> list[str]:
+    """The name of the one asset that wakes a DAG, if one does."""
+    condition = getattr(timetable, "asset_condition", None)
+    return [condition.name] if condition else []
+
+
+def facts(folder: str) -> dict[str, Any]:
+    """Every DAG of ``folder`` and what happened while parsing."""
+    import cosmos  # noqa: F401 - imported before the watch begins: what a library does when imported is its own
+    from airflow.dag_processing.dagbag import DagBag
+    from cosmos.airflow.task_group import DbtTaskGroup  # noqa: F401
+    from cosmos.operators import local  # noqa: F401
+
+    sys.path.insert(0, folder)  # as Airflow does with the folder of a bundle
+    events: list[str] = []
+    watch_parsing(events)
+    bag = DagBag(dag_folder=folder)
+    parsing = list(events)
+    dags = {
+        dag.dag_id: {
+            "file": Path(dag.fileloc).name,
+            "doc": dag.doc_md,
+            "description": dag.description,
+            "tags": sorted(dag.tags),
+            "catchup": dag.catchup,
+            "max_active_runs": dag.max_active_runs,
+            "timeout": dag.dagrun_timeout.total_seconds() if dag.dagrun_timeout else None,
+            "timetable": type(dag.timetable).__name__,
+            "schedule": str(dag.schedule),
+            "start": dag.start_date.isoformat() if dag.start_date else None,
+            "assets": assets(dag.timetable),
+            "tasks": [describe(task) for task in dag.tasks],
+        }
+        for dag in bag.dags.values()
+    }
+    return {"dags": dags, "import_errors": bag.import_errors, "while_parsing": parsing}
+
+
+class FakeInstance:
+    """The two things that a task's instance does for the operator."""
+
+    def __init__(self, running: dict[str, int]) -> None:
+        self._running = running
+        self.pushed: dict[str, Any] = {}
+
+    def get_dr_count(self, dag_id: str, states: list[str]) -> int:
+        assert states == ["running"]
+        return self._running.get(dag_id, 0)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def execute(folder: str, case: dict[str, Any]) -> dict[str, Any]:
+    """Run an operator or a poke of the sensor; give its outcome."""
+    sys.path.insert(0, folder)
+    import wiring
+
+    instance = FakeInstance(case.get("running", {}))
+    events = {wiring.ROLLUPS: SimpleNamespace(extra=None)}
+    context = {"ti": instance, "outlet_events": events}
+    if "other_dag" in case:
+        sensor = wiring.NoRunOf(task_id="wait", other_dag=case["other_dag"])
+        return {"poke": sensor.poke(context)}
+    outlets = [wiring.ROLLUPS] if case.get("emits") else []
+    operator = wiring.WatershedOperator(task_id="task", outlets=outlets, **case["operator"])
+    try:
+        returned, raised = operator.execute(context), None
+    except Exception as error:  # the outcome is what the test judges
+        returned, raised = None, type(error).__name__
+    return {"returned": returned, "raised": raised, "pushed": instance.pushed, "event": events[wiring.ROLLUPS].extra}
+
+
+if __name__ == "__main__":
+    outcome = facts(sys.argv[2]) if sys.argv[1] == "facts" else execute(sys.argv[2], json.loads(sys.argv[3]))
+    sys.stdout.write("\n" + json.dumps(outcome) + "\n")

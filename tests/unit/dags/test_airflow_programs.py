@@ -1,0 +1,113 @@
+"""What the stack tells Airflow's four processes, and what Airflow refuses."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack import airflow, secrets
+from stack.programs import Program, Step
+from stack.settings import REPO, StackSettings
+
+LOCAL_SETTINGS = REPO / "dags" / "config"
+KEYS = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> StackSettings:
+    return StackSettings(watershed_state=tmp_path, port_offset=7000)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> dict[str, str]:
+    return dict(secrets.load(tmp_path / "secrets.json"))
+
+
+def start(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What every Airflow process does first."""
+    argv = [sys.executable, "-c", "import airflow_local_settings"]
+    full = {"PATH": os.environ["PATH"], "PYTHONPATH": str(LOCAL_SETTINGS), **env}
+    return subprocess.run(argv, env=full, capture_output=True, text=True, check=False)
+
+
+def test_airflow_starts_with_the_secrets_that_the_stack_generates(
+    settings: StackSettings, known: dict[str, str]
+) -> None:
+    variables = airflow.variables(settings, known)
+    assert start({name: variables[name] for name in KEYS}).returncode == 0
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize(
+    "value", ["", "short", "a" * 64, "changeme-changeme-changeme-changeme-1234567890", "temporary_key" * 4]
+)
+def test_airflow_refuses_a_secret_that_is_missing_or_weak_and_names_it(
+    settings: StackSettings, known: dict[str, str], name: str, value: str
+) -> None:
+    variables = airflow.variables(settings, known)
+    done = start({**{key: variables[key] for key in KEYS}, name: value})
+    assert done.returncode == 1
+    assert name in done.stderr
+    assert value == "" or value not in done.stderr
+
+
+def test_everything_listens_on_this_machine_only(settings: StackSettings, known: dict[str, str]) -> None:
+    variables = airflow.variables(settings, known)
+    assert variables["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert variables["AIRFLOW__API__PORT"] == "28080"
+    assert variables["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:28080/execution/"
+    for program in airflow.programs(settings, known):
+        if program.name in {"airflow-scheduler", "airflow-triggerer"}:
+            assert "--skip-serve-logs" in program.argv  # those servers would listen on every address
+
+
+def test_nothing_is_said_to_the_outside(settings: StackSettings, known: dict[str, str]) -> None:
+    variables = airflow.variables(settings, known)
+    assert variables["AIRFLOW__COSMOS__ENABLE_TELEMETRY"] == "False"
+    assert variables["AIRFLOW__OPENLINEAGE__DISABLED"] == "True"
+    assert variables["DO_NOT_TRACK"] == "1"
+
+
+def test_airflow_gets_no_owners_password(settings: StackSettings, known: dict[str, str]) -> None:
+    values = "\n".join(airflow.variables(settings, known).values())
+    for name in ("postgres", "watershed", "reader", "superset", "superset_admin", "airflow_admin"):
+        assert known[name] not in values, name
+
+
+def test_no_secret_is_on_a_command_line(settings: StackSettings, known: dict[str, str]) -> None:
+    words = [str(word) for program in airflow.programs(settings, known) for word in program.argv]
+    assert not set(words) & set(known.values())
+
+
+def test_the_database_is_prepared_before_the_first_process_and_the_api_before_the_others(
+    settings: StackSettings, known: dict[str, str]
+) -> None:
+    step, server, *others = airflow.parts(settings, known)
+    assert isinstance(step, Step)
+    assert server.needs == (step.name,)
+    assert isinstance(server, Program)
+    assert {program.name for program in others} == {"airflow-dag-processor", "airflow-triggerer", "airflow-scheduler"}
+    assert all(server.name in program.needs for program in others)
+
+
+def test_a_process_that_does_not_answer_is_not_ready_and_says_where_it_was_asked(
+    settings: StackSettings, known: dict[str, str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        elsewhere = settings.model_copy(update={"airflow_port": free.getsockname()[1], "port_offset": 0})
+    server = airflow.programs(elsewhere, known)[0]
+    reason = server.not_ready()
+    assert reason is not None
+    assert "/api/v2/monitor/health" in reason
+
+
+def test_the_pools_are_in_the_form_that_airflow_imports() -> None:
+    pools = json.loads((REPO / "dags" / "pools.json").read_text())
+    for name, pool in pools.items():
+        assert set(pool) == {"slots", "description", "include_deferred"}, name
+        assert pool["slots"] >= 1, name

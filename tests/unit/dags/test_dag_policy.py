@@ -1,0 +1,117 @@
+"""What each DAG has to have, however it came about."""
+
+import json
+from typing import Any
+
+from stack.settings import REPO
+
+EXPECTED = {"load_rollups", "build_marts", "rebuild_marts", "maintain_airflow"}
+Facts = dict[str, Any]
+
+
+def tasks(facts: Facts) -> list[tuple[str, dict[str, Any]]]:
+    return [(f"{dag_id}.{task['id']}", task) for dag_id, dag in facts["dags"].items() for task in dag["tasks"]]
+
+
+def task(facts: Facts, dag_id: str, task_id: str) -> dict[str, Any]:
+    (found,) = [t for t in facts["dags"][dag_id]["tasks"] if t["id"] == task_id]
+    return dict(found)
+
+
+def test_every_dag_file_parses(facts: Facts) -> None:
+    assert facts["import_errors"] == {}
+    assert set(facts["dags"]) == EXPECTED
+
+
+def test_a_dag_is_in_the_file_of_its_name(facts: Facts) -> None:
+    assert {dag_id: dag["file"] for dag_id, dag in facts["dags"].items()} == {d: f"{d}.py" for d in EXPECTED}
+
+
+def test_parsing_a_dag_file_opens_no_connection_starts_no_process_and_writes_nothing(facts: Facts) -> None:
+    assert facts["while_parsing"] == []
+
+
+def test_every_dag_tells_in_the_ui_what_it_does_and_what_to_do_when_it_fails(facts: Facts) -> None:
+    for dag_id, dag in facts["dags"].items():
+        assert dag["doc"].startswith(f"### {dag_id}: "), dag_id
+        assert len(dag["doc"]) > 300, dag_id
+        assert dag["description"], dag_id
+
+
+def test_every_dag_is_tagged_as_ours_and_with_how_often_it_runs(facts: Facts) -> None:
+    for dag_id, dag in facts["dags"].items():
+        assert "watershed" in dag["tags"], dag_id
+        assert len(set(dag["tags"]) & {"each minute", "daily", "by hand"}) == 1, dag_id
+
+
+def test_no_dag_overlaps_itself_or_catches_up_or_runs_for_ever(facts: Facts) -> None:
+    for dag_id, dag in facts["dags"].items():
+        assert dag["max_active_runs"] == 1, dag_id
+        assert dag["catchup"] is False, dag_id
+        assert dag["timeout"], dag_id
+        assert dag["start"] == "2026-01-01T00:00:00+00:00", dag_id
+
+
+def test_every_task_has_an_owner_a_pool_of_its_kind_a_timeout_and_retries_that_back_off(facts: Facts) -> None:
+    pools = set(json.loads((REPO / "dags" / "pools.json").read_text()))
+    for name, found in tasks(facts):
+        assert found["owner"] == "watershed", name
+        assert found["pool"] in pools, name
+        assert found["timeout"], name
+        assert found["retries"] >= 1, name
+        assert found["backoff"], name
+        assert found["retry_delay"] >= 5, name
+        assert not found["depends_on_past"], name
+
+
+def test_a_task_gives_up_before_its_run_does(facts: Facts) -> None:
+    for dag_id, dag in facts["dags"].items():
+        for found in dag["tasks"]:
+            assert found["timeout"] < dag["timeout"], f"{dag_id}.{found['id']}"
+
+
+def test_what_runs_each_minute_is_few_tasks(facts: Facts) -> None:
+    each_minute = [dag for dag in facts["dags"].values() if "each minute" in dag["tags"]]
+    assert sum(len(dag["tasks"]) for dag in each_minute) <= 6
+
+
+def test_load_rollups_runs_each_minute_and_says_when_rollups_changed(facts: Facts) -> None:
+    assert facts["dags"]["load_rollups"]["schedule"] == "* * * * *"
+    assert task(facts, "load_rollups", "load")["outlets"] == ["rollups"]
+
+
+def test_build_marts_is_woken_by_changed_rollups_and_also_looks_by_itself(facts: Facts) -> None:
+    build = facts["dags"]["build_marts"]
+    assert build["timetable"] == "AssetOrTimeSchedule"
+    assert build["assets"] == ["rollups"]
+
+
+def test_nothing_is_built_before_its_gate_and_nothing_published_before_both(facts: Facts) -> None:
+    after = {t["id"]: t["after"] for t in facts["dags"]["build_marts"]["tasks"]}
+    assert after == {
+        "claim": [],
+        "gate_rollups": ["claim"],
+        "build": ["gate_rollups"],
+        "gate_marts": ["build"],
+        "publish": ["gate_marts"],
+    }
+
+
+def test_all_steps_of_a_build_have_the_same_run_id(facts: Facts) -> None:
+    ids = {t["arguments"][t["arguments"].index("--run-id") + 1] for t in facts["dags"]["build_marts"]["tasks"]}
+    assert len(ids) == 1
+
+
+def test_rebuild_marts_shows_each_model_as_a_task_in_dbts_order(facts: Facts) -> None:
+    hourly = task(facts, "rebuild_marts", "models.region_hourly_run")
+    daily = task(facts, "rebuild_marts", "models.region_daily_run")
+    assert hourly["after"] == ["gate_rollups"]
+    assert daily["after"] == ["models.region_hourly_run"]
+    assert hourly["full_refresh"] is True
+    assert daily["full_refresh"] is True
+    assert task(facts, "rebuild_marts", "gate_marts")["after"] == ["models.dbt_project_test"]
+
+
+def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) -> None:
+    assert task(facts, "rebuild_marts", "claim")["after"] == ["builds_are_done"]
+    assert "--all" in task(facts, "rebuild_marts", "claim")["arguments"]
