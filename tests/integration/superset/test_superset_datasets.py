@@ -1,0 +1,249 @@
+"""The datasets' SQL on a real Postgres, rendered as Superset renders it, over a handful of rows written out here.
+
+The marts are temporary tables of one connection: nothing of the running warehouse is read or changed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from jinja2.sandbox import SandboxedEnvironment
+from psycopg.rows import dict_row
+
+from superset_config.bundle import Bundle
+from superset_config.macros import CHOSEN, MACROS, SKETCH_SIZE
+
+MART = """
+    tenant text, {key} text, period_start timestamptz, page_views bigint, visitors bigint, bot_page_views bigint,
+    visitors_sketch bigint[]
+"""
+NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)  # a Wednesday
+
+
+@dataclass(frozen=True)
+class Time:
+    """What `get_time_filter` gives a template."""
+
+    from_expr: str | None = None
+    to_expr: str | None = None
+
+
+@dataclass
+class Marts:
+    """Temporary marts, and the datasets over them."""
+
+    connection: psycopg.Connection[dict[str, Any]]
+    sql: dict[str, str] = field(
+        default_factory=lambda: {d.content["table_name"]: d.content["sql"] for d in Bundle.load().of("datasets")}
+    )
+
+    def add(
+        self, mart: str, key: str, at: str, views: int, visitors: Sequence[int], *, tenant: str = "t", bots: int = 0
+    ) -> None:
+        """One row of a mart; ``visitors`` are the hashes."""
+        self.connection.execute(
+            f"insert into pg_temp.{mart} values (%s, %s, %s, %s, %s, %s, %s)",
+            (tenant, key, at + "+00", views, len(visitors), bots, sorted(visitors)),
+        )
+
+    def fresh(self, tenant: str, newest: str, complete: datetime | None = NOW, held: str | None = None) -> None:
+        """The tenant's row of freshness."""
+        self.connection.execute(
+            "insert into pg_temp.freshness values (%s, 'page_view', %s, 0, 0, %s, now(), %s)",
+            (tenant, complete, newest + "+00", held),
+        )
+
+    def rows(
+        self, dataset: str, time: Time | None = None, grain: str | None = None, **filters: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """The rows a dataset has with the dashboard's ``filters`` and ``time``."""
+        removed: set[str] = set()
+
+        def filter_values(column: str, remove_filter: bool = False) -> list[str]:
+            if remove_filter:
+                removed.add(column)
+            return list(filters.get(column, ()))
+
+        context = {
+            **MACROS,
+            "filter_values": filter_values,
+            "get_time_filter": lambda **_: time or Time(),
+            "time_grain": grain,
+        }
+        sql = SandboxedEnvironment().from_string(self.sql[dataset]).render(context).replace("marts.", "pg_temp.")
+        return self.connection.execute(sql.encode()).fetchall()
+
+
+@pytest.fixture
+def marts(stack: Any) -> Iterator[Marts]:
+    with psycopg.connect(stack.env["WAREHOUSE_DSN"], row_factory=dict_row) as connection:
+        connection.execute("set timezone = 'UTC'")
+        for mart in ("region_hourly", "region_daily", "region_weekly", "region_monthly"):
+            connection.execute(f"create temp table {mart} ({MART.format(key='region')})")
+        connection.execute(f"create temp table page_daily ({MART.format(key='page_name')})")
+        connection.execute(
+            "create temp table freshness (tenant text, event_type text, complete_through timestamptz,"
+            " pending_minutes bigint, pending_hours bigint, newest_period_start timestamptz, published_at timestamptz, held_because text)"
+        )
+        yield Marts(connection)
+        connection.rollback()
+
+
+def test_a_visitor_of_two_regions_and_two_days_counts_once(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    marts.add("region_daily", "DE", "2026-11-23", 4, [1, 2, 3])
+    marts.add("region_daily", "FR", "2026-11-24", 3, [3, 4])
+    now = marts.rows("page_views_totals", scope=[CHOSEN])[0]
+    assert (now["page_views"], now["visitors"]) == (7, 4)
+
+
+def test_regions_chosen_by_name_are_merged_and_the_others_left_out(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    for region, visitors in (("DE", [1, 2]), ("FR", [2, 3]), ("US", [9])):
+        marts.add("region_daily", region, "2026-11-24", 5, visitors)
+    now = marts.rows("page_views_totals", scope=[CHOSEN], region_name=["Germany", "France"])[0]
+    assert (now["page_views"], now["visitors"]) == (10, 3)
+
+
+def test_full_sketches_are_estimated_within_two_percent(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    marts.connection.execute("select setseed(0.5)")
+    marts.connection.execute(
+        """
+        with v as (select (random() * 9223372036854774784)::bigint as h, i from generate_series(1, 120000) as i),
+        r as (select 'DE' as region, h from v where i <= 80000 union all select 'FR', h from v where i > 40000)
+        insert into pg_temp.region_daily
+        select 't', region, '2026-11-24', count(*), 80000, 0, (array_agg(h order by h))[:%s] from r group by region
+        """,
+        (SKETCH_SIZE,),
+    )
+    assert marts.rows("page_views_totals", scope=[CHOSEN])[0]["visitors"] == pytest.approx(120_000, rel=0.02)
+
+
+def test_a_span_that_begins_within_a_day_is_covered_by_hours_and_days_without_overlap(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    for day in ("2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"):
+        marts.add("region_daily", "DE", day, 24, [1])
+        for hour in range(24):
+            marts.add("region_hourly", "DE", f"{day} {hour:02}:00", 1, [hour])
+    chosen = Time("2026-11-22 20:00:00", "2026-11-25 03:00:00")
+    assert marts.rows("page_views_totals", chosen, scope=[CHOSEN])[0]["page_views"] == 4 + 48 + 3
+
+
+def test_the_default_period_ends_at_the_newest_data_of_each_tenant(marts: Marts) -> None:
+    marts.fresh("old", "2015-05-20 21:00")
+    marts.add("region_daily", "DE", "2015-05-20", 3, [1], tenant="old")
+    marts.fresh("live", "2026-11-25 10:00")
+    marts.add("region_daily", "DE", "2026-11-25", 5, [1], tenant="live")
+    marts.add("region_daily", "DE", "2015-05-20", 7, [1], tenant="live")
+    views = {row["tenant"]: row["page_views"] for row in marts.rows("page_views_by_region")}
+    assert views == {"old": 3, "live": 5}
+
+
+def test_the_change_compares_with_the_same_elapsed_part_of_the_week_before(marts: Marts) -> None:
+    # Wednesday 10:30: Monday, Tuesday, ten hours and half of the eleventh
+    marts.fresh("t", "2026-11-25 10:00")
+    for day in ("2026-11-09", "2026-11-16", "2026-11-17", "2026-11-18", "2026-11-23", "2026-11-24", "2026-11-25"):
+        marts.add("region_daily", "DE", day, 240, [1])
+    for day in ("2026-11-18", "2026-11-25"):
+        for hour in range(24):
+            marts.add("region_hourly", "DE", f"{day} {hour:02}:00", 10, [hour])
+    rows = marts.rows("page_views_totals", scope=["Week so far"])
+    views = {row["position"]: row["page_views"] for row in rows}
+    assert views == {0: 720, -1: Decimal(240 + 240 + 100 + 5)}
+
+
+def test_nothing_is_compared_where_the_data_do_not_reach_back(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    marts.add("region_daily", "DE", "2026-11-20", 1, [1])
+    assert [row["position"] for row in marts.rows("page_views_totals", scope=[CHOSEN])] == [0]
+
+
+def test_march_so_far_is_compared_with_no_more_than_february(marts: Marts) -> None:
+    marts.fresh("t", "2026-03-31 23:00", complete=datetime(2026, 4, 1, tzinfo=UTC))
+    for day in ("2026-02-01", "2026-02-28", "2026-03-01", "2026-03-31"):
+        marts.add("region_daily", "DE", day, 10, [1])
+    views = {row["position"]: row["page_views"] for row in marts.rows("page_views_totals", scope=["Month so far"])}
+    assert views == {0: 20, -1: 20}
+
+
+@pytest.mark.parametrize(
+    ("grain", "labels", "complete"),
+    [
+        ("PT1H", 24 + 11, 24 + 10),
+        ("P1D", 2, 1),
+        ("P1W", 1, 0),
+        ("P1M", 1, 0),
+    ],
+)
+def test_periods_without_a_view_are_zero_and_running_ones_are_not_complete(
+    marts: Marts, grain: str, labels: int, complete: int
+) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    marts.add("region_daily", "DE", "2026-11-24", 1, [1])
+    rows = marts.rows("page_views_over_time", Time("2026-11-24 00:00:00"), grain)
+    assert len({row["label"] for row in rows}) == labels
+    assert sum(row["complete"] for row in rows) == complete
+
+
+def test_visitors_of_a_week_are_those_of_the_week_and_not_the_sum_of_its_days(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    for day in ("2026-11-23", "2026-11-24"):
+        marts.add("region_daily", "DE", day, 1, [7])
+    marts.add("region_weekly", "DE", "2026-11-23", 2, [7])
+    newest = max(marts.rows("page_views_over_time", grain="P1W"), key=lambda row: row["period_start"])
+    assert (newest["label"], newest["page_views"], newest["visitors"]) == ("from 23 Nov", 2, 1)
+
+
+def test_pages_are_ranked_over_the_period_and_a_visitor_of_a_page_counts_once(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    marts.add("region_daily", "DE", "2026-11-24", 8, [1])
+    for day in ("2026-11-23", "2026-11-24"):
+        marts.add("page_daily", "/", day, 3, [1, 2], bots=1)
+    marts.add("page_daily", "/docs", "2026-11-24", 2, [1])
+    pages = {row["page_name"]: row for row in marts.rows("page_views_by_page")}
+    assert (pages["/"]["page_views"], pages["/"]["visitors"], pages["/"]["bot_page_views"]) == (6, 2, 2)
+    assert pages["/docs"]["share"] == Decimal("0.25")
+
+
+def test_a_region_without_a_name_shows_its_code(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    for region in ("DE", "ZZ", "QQ"):
+        marts.add("region_daily", region, "2026-11-24", 1, [1])
+    assert {row["region_name"] for row in marts.rows("page_views_by_region")} == {"Germany", "Unknown", "QQ"}
+
+
+@pytest.mark.parametrize(
+    ("complete", "held", "words"),
+    [
+        ("now() - interval '2 minutes'", None, "Complete"),
+        ("now() - interval '3 hours'", None, "Behind"),
+        ("now() - interval '2 minutes'", "visitors above page views", "Held: visitors above page views"),
+        ("null", None, "Not known yet"),
+    ],
+)
+def test_what_is_behind_or_held_says_so_and_turns_red(
+    marts: Marts, complete: str, held: str | None, words: str
+) -> None:
+    marts.fresh("t", "2026-11-25 10:00", held=held)
+    marts.connection.execute(f"update pg_temp.freshness set complete_through = {complete}")
+    (row,) = marts.rows("page_views_freshness")
+    assert row["state"].startswith(words)
+    assert ("\u2013" in row["complete_text"]) is (words != "Complete")  # the dash is what the tile turns red on
+
+
+def test_datasets_without_any_data_are_empty_and_do_not_fail(marts: Marts) -> None:
+    for dataset in marts.sql:
+        rows = marts.rows(dataset)
+        assert bool(rows) is (dataset == "periods"), dataset
+
+
+def test_a_hostile_choice_finds_nothing_and_harms_nothing(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    hostile = "t'; delete from pg_temp.freshness; --"
+    assert marts.rows("page_views_totals", tenant=[hostile], region_name=[hostile]) == []
+    assert marts.connection.execute("select count(*) as n from pg_temp.freshness").fetchone() == {"n": 1}

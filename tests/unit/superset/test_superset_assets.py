@@ -1,0 +1,181 @@
+"""Policies of the reviewed assets: what a reviewer would otherwise have to look for in every file."""
+
+import json
+import re
+import uuid
+
+import pytest
+import yaml
+
+from superset_config.bundle import ASSETS, ROOM, Asset, AssetError, Bundle, split_dsn
+from superset_config.queries import UnknownChart, query_context
+
+BUNDLE = Bundle.load()
+CHARTS = list(BUNDLE.of("charts"))
+DATASETS = list(BUNDLE.of("datasets"))
+DASHBOARDS = list(BUNDLE.of("dashboards"))
+LEAST_DESCRIPTION = 60
+
+
+def named(asset: Asset) -> str:
+    return asset.path
+
+
+def dataset_of(chart: Asset) -> Asset:
+    return next(each for each in DATASETS if each.uuid == chart.content["dataset_uuid"])
+
+
+def placed(dashboard: Asset) -> list[dict[str, object]]:
+    parts = [part for part in dashboard.content["position"].values() if isinstance(part, dict)]
+    return [part["meta"] for part in parts if part["type"] == "CHART"]
+
+
+@pytest.mark.parametrize("asset", BUNDLE.assets, ids=named)
+def test_every_asset_has_a_fixed_uuid_of_its_own(asset: Asset) -> None:
+    assert uuid.UUID(asset.uuid).version == 4
+    assert [each.path for each in BUNDLE.assets if each.uuid == asset.uuid] == [asset.path]
+
+
+@pytest.mark.parametrize("asset", BUNDLE.assets, ids=named)
+def test_no_asset_holds_a_password_or_an_id_of_one_installation(asset: Asset) -> None:
+    text = (ASSETS / asset.path).read_text(encoding="utf-8")
+    assert not re.search(r"^\s*password:", text, re.MULTILINE)
+    assert not re.search(r"://[^/\s]*:[^@/\s]+@", text), "a DSN with a password"
+    assert not re.search(r"\bdatasetId:|\bdatasource:|\bslice_id:", text), "the import puts these in"
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_every_chart_says_what_its_number_means(chart: Asset) -> None:
+    assert len(chart.content["description"] or "") >= LEAST_DESCRIPTION
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=named)
+def test_every_column_and_measure_is_described(dataset: Asset) -> None:
+    assert len(dataset.content["description"]) >= LEAST_DESCRIPTION
+    for part in [*dataset.content["columns"], *dataset.content["metrics"]]:
+        assert part["description"], part
+        assert part["verbose_name"], part
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=named)
+def test_datasets_read_nothing_but_marts(dataset: Asset) -> None:
+    assert dataset.content["schema"] == "marts"
+    sql = dataset.content["sql"]
+    schemas = set(re.findall(r"\b(?:from|join)\s+([a-z_]+)\.", sql))
+    assert schemas <= {"marts"}
+
+
+@pytest.mark.parametrize("asset", [*BUNDLE.assets], ids=named)
+def test_labels_are_english(asset: Asset) -> None:
+    text = (ASSETS / asset.path).read_text(encoding="utf-8")
+    assert set(text) <= {*map(chr, range(32, 127)), "\n", *"\u2013\u22ee\u2192\u2265"}
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_every_chart_asks_its_dataset_for_what_it_has(chart: Asset) -> None:
+    dataset = dataset_of(chart)
+    columns = {column["column_name"] for column in dataset.content["columns"]}
+    metrics = {metric["metric_name"] for metric in dataset.content["metrics"]}
+    (query,) = query_context(chart.content["params"])["queries"]
+    asked = {each if isinstance(each, str) else each["sqlExpression"] for each in query["columns"]}
+    assert asked <= columns
+    assert set(query["metrics"] or []) <= metrics
+    assert {each["col"] for each in query["filters"]} <= columns
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_no_two_labels_of_a_chart_are_the_same(chart: Asset) -> None:
+    dataset = dataset_of(chart).content
+    labels = {part["column_name"]: part["verbose_name"] for part in dataset["columns"]}
+    labels |= {part["metric_name"]: part["verbose_name"] for part in dataset["metrics"]}
+    (query,) = query_context(chart.content["params"])["queries"]
+    shown = [labels[each] for each in [*query["columns"], *(query["metrics"] or [])] if isinstance(each, str)]
+    assert len(shown) == len(set(shown))
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
+def test_a_dashboard_shows_charts_that_exist_by_their_names(dashboard: Asset) -> None:
+    names = {chart.uuid: chart.name for chart in CHARTS}
+    assert {meta["uuid"]: meta["sliceName"] for meta in placed(dashboard)} == {
+        str(meta["uuid"]): names[str(meta["uuid"])] for meta in placed(dashboard)
+    }
+
+
+def test_every_chart_is_on_a_dashboard() -> None:
+    assert {str(meta["uuid"]) for board in DASHBOARDS for meta in placed(board)} == BUNDLE.uuids("charts")
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
+def test_every_part_of_a_dashboard_hangs_together(dashboard: Asset) -> None:
+    position = {name: part for name, part in dashboard.content["position"].items() if isinstance(part, dict)}
+    reached = {"ROOT_ID", "HEADER_ID"}
+    reached |= {child for part in position.values() for child in part.get("children", [])}
+    assert reached == set(position)
+    for name, part in position.items():
+        assert part["id"] == name
+        if part["type"] == "ROW":
+            assert sum(position[child]["meta"]["width"] for child in part["children"]) <= 12
+            # 3 and 6 are the widths that the phone's style sheet knows how to wrap
+            assert {position[child]["meta"]["width"] for child in part["children"]} <= {3, 6}
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
+def test_filters_target_columns_that_exist_and_leave_out_charts_that_exist(dashboard: Asset) -> None:
+    columns = {dataset.uuid: {column["column_name"] for column in dataset.content["columns"]} for dataset in DATASETS}
+    metrics = {dataset.uuid: {each["metric_name"] for each in dataset.content["metrics"]} for dataset in DATASETS}
+    numbers = {meta["chartId"] for meta in placed(dashboard)}
+    for each in dashboard.content["metadata"]["native_filter_configuration"]:
+        assert each["description"]
+        assert set(each["scope"]["excluded"]) <= numbers
+        for target in each["targets"]:
+            if "column" in target:
+                assert target["column"]["name"] in columns[target["datasetUuid"]]
+                assert each["sortMetric"] in metrics[target["datasetUuid"]]
+                assert each["controlValues"]["sortMetric"] == each["sortMetric"]
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
+def test_dashboards_refresh_by_themselves(dashboard: Asset) -> None:
+    assert dashboard.content["metadata"]["refresh_frequency"] == 60
+
+
+def test_the_import_marks_assets_as_managed_elsewhere_and_gives_charts_their_query() -> None:
+    contents = BUNDLE.importable("postgresql+psycopg2://reader:XXXXXXXXXX@h:5432/w")
+    parsed = {path: yaml.safe_load(text) for path, text in contents.items() if path != "metadata.yaml"}
+    assert all(content["is_managed_externally"] for content in parsed.values())
+    for path, content in parsed.items():
+        if path.startswith("charts/"):
+            assert len(json.loads(content["query_context"])["queries"]) == 1
+        if path.startswith("databases/"):
+            assert content["sqlalchemy_uri"] == "postgresql+psycopg2://reader:XXXXXXXXXX@h:5432/w"
+
+
+def test_the_password_goes_to_superset_apart_from_the_address() -> None:
+    masked, password = split_dsn("postgresql://reader:s3cret@db.example:6432/warehouse?sslmode=require")
+    assert masked == "postgresql+psycopg2://reader:XXXXXXXXXX@db.example:6432/warehouse?sslmode=require"
+    assert password == "s3cret"
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://h/w", "postgresql://reader@h/w", "nonsense"])
+def test_a_dsn_without_password_is_refused(dsn: str) -> None:
+    with pytest.raises(AssetError, match="READER_DSN"):
+        split_dsn(dsn)
+
+
+def test_the_fingerprint_changes_with_the_assets_and_not_without() -> None:
+    chart = CHARTS[0]
+    changed = Asset(chart.path, {**chart.content, "description": "another"})
+    others = tuple(asset for asset in BUNDLE.assets if asset is not chart)
+    assert Bundle.load().fingerprint() == BUNDLE.fingerprint()
+    assert Bundle((*others, changed), BUNDLE.metadata).fingerprint() != BUNDLE.fingerprint()
+
+
+def test_a_chart_type_without_a_query_is_named() -> None:
+    with pytest.raises(UnknownChart, match="'pie'"):
+        query_context({"viz_type": "pie"})
+
+
+def test_roles_are_named_once_and_build_on_superset_s_own() -> None:
+    roles = yaml.safe_load((ROOM / "roles.yaml").read_text(encoding="utf-8"))
+    assert len({role["name"] for role in roles}) == len(roles)
+    assert {role["like"] for role in roles} <= {"Gamma", "Alpha"}
