@@ -1,24 +1,18 @@
 """An access log instead of made-up events: its own tenant, its import, and the truth counted from its lines."""
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import httpx
-
 from collector.access_log import BadLine, parse_line
 from collector.bots import is_bot
 from collector.import_access_log import Importer, Regions, Summary, read_lines
-from collector.keys import KeyFile, KeyKind
+from collector.keys import KeyKind
 from collector.sender import Sender
-from demo.run import DemoError
+from demo.run import DemoError, write_key
 from demo.settings import RunSettings
 from demo.truth import Truth, Views
-
-KEY_SECONDS = 10.0
-"""The collector reads the keys once a second; so long it may take to know a new one."""
 
 
 def tenant_of(log: Path) -> str:
@@ -77,15 +71,13 @@ def import_log(log: Path, settings: RunSettings, tenant: str, progress: Callable
     :raises DemoError: the collector does not take the key, or refused events of the log.
     :raises SendError: the collector stayed away.
     """
-    keys = KeyFile(settings.keys_file)
-    key, secret = keys.create(tenant, KeyKind.IMPORT, note=f"demo of {log.name}")
-    try:
-        _wait_for_key(settings.collector_url, secret)
-        hash_key = settings.visitor_hash_key.get_secret_value().encode()
-        with Sender(settings.collector_url, secret) as sender, log.open("rb") as stream:
-            summary = Importer(sender, hash_key, "web").run(read_lines(stream), progress)
-    finally:
-        keys.revoke(key.id)
+    hash_key = settings.visitor_hash_key.get_secret_value().encode()
+    with (
+        write_key(settings, tenant, KeyKind.IMPORT) as secret,
+        Sender(settings.collector_url, secret) as sender,
+        log.open("rb") as stream,
+    ):
+        summary = Importer(sender, hash_key, "web").run(read_lines(stream), progress)
     if summary.rejected:
         raise DemoError(f"{summary.rejected} events of the log were refused: {summary.reasons}")
     return summary
@@ -97,18 +89,3 @@ def _sums(regions: Iterable[Views]) -> dict[str, str]:
         "page_views": str(sum(v.page_views for v in found)),
         "bot_page_views": str(sum(v.bot_page_views for v in found)),
     }
-
-
-def _wait_for_key(url: str, secret: str) -> None:
-    deadline = time.monotonic() + KEY_SECONDS
-    with httpx.Client(headers={"Authorization": f"Bearer {secret}"}, trust_env=False) as http:
-        while True:
-            try:
-                answer = http.post(f"{url}/events", json=[])
-            except httpx.TransportError as error:
-                raise DemoError(f"{url} does not answer ({error}); is the stack up (`make up`)?") from error
-            if answer.status_code != httpx.codes.UNAUTHORIZED:
-                return
-            if time.monotonic() >= deadline:
-                raise DemoError(f"{url} does not know the new key: is its KEYS_FILE the one of this stack?")
-            time.sleep(0.2)

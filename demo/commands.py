@@ -66,7 +66,8 @@ def generate(
                 told, report = _to_file(plan, registry, tenant, out)
             else:
                 settings = SendSettings.read()
-                told, report = _history(plan, registry, settings, tenant)
+                key = settings.write_key.get_secret_value()
+                told, report = _history(plan, registry, settings.collector_url, key, tenant)
     if truth is not None:
         told.save(truth)
     if out is not None:
@@ -116,11 +117,16 @@ def run(
         settings = RunSettings.read()
         registry = Registry.load()
         if log is None:
-            kept = running.kept_truth(settings, "demo")
+            tenant, kept = running.tenant_for(settings, registry)
             plan = running.plan_of(kept) or Plan.history(seed, datetime.now(UTC), days, total)
             if kept is not None:
-                show.say("these events were sent before: sending them again must count nothing twice")
-            told, report = _history(plan, registry, settings, "demo")
+                show.say(
+                    f"{plan.total:,} page views until {plan.end:%F %T} were sent before; again, they must count once"
+                )
+            # Kept before they are sent: a run after one that was interrupted goes on with the same events.
+            send.truth_of(plan, registry, tenant).save(running.truth_path(settings, tenant))
+            with running.write_key(settings, tenant) as key:
+                told, report = _history(plan, registry, settings.collector_url, key, tenant)
         else:
             told, report = _log(log, settings)
         sent_by = datetime.now(UTC)
@@ -170,11 +176,9 @@ def _held(outcome: Outcome) -> str:
     return f"publication is held: {held}; " if held else ""
 
 
-def _history(plan: Plan, registry: Registry, settings: SendSettings, tenant: str) -> tuple[Truth, Report]:
-    with (
-        Progress(console=Console(stderr=True)) as bar,
-        Sender(settings.collector_url, settings.write_key.get_secret_value()) as sender,
-    ):
+def _history(plan: Plan, registry: Registry, url: str, key: str, tenant: str) -> tuple[Truth, Report]:
+    show.say(f"sending to tenant {tenant}")
+    with Progress(console=Console(stderr=True)) as bar, Sender(url, key) as sender:
         task = bar.add_task("sending", total=send.about(plan, registry))
         return send.history(plan, registry, sender, tenant, lambda count: bar.advance(task, count))
 

@@ -37,14 +37,7 @@ def marts(connection: psycopg.Connection, truth: Truth) -> list[Difference]:
 
     Every row of the tenant is compared, so a view that was never sent is a difference too.
     """
-    rows = connection.execute(
-        """
-        select (period_start at time zone 'UTC')::date, region, page_views, bot_page_views, visitors
-        from marts.region_daily where tenant = %s
-        """,
-        (truth.tenant,),
-    ).fetchall()
-    found = {(day.isoformat(), region): Views(*counts) for day, region, *counts in rows}
+    found = _shown(connection, truth.tenant)
     expected = {(day, region): views for day, regions in truth.views.items() for region, views in regions.items()}
     return [
         Difference(
@@ -74,6 +67,20 @@ def rollups(connection: psycopg.Connection, truth: Truth, registry: Registry) ->
     return differences
 
 
+def shows_more(reader: psycopg.Connection, loader: psycopg.Connection, truth: Truth, registry: Registry) -> bool:
+    """Whether marts or rollups of the truth's tenant count anything beyond it: events of somebody else.
+
+    Too little is no such sign: it may still be on its way.
+    """
+    if any(Decimal(d.found) > Decimal(d.expected) for d in rollups(loader, truth, registry)):
+        return True
+    return any(
+        shown.page_views > sent.page_views or shown.bot_page_views > sent.bot_page_views
+        for (day, region), shown in _shown(reader, truth.tenant).items()
+        for sent in [truth.views.get(day, {}).get(region, Views())]
+    )
+
+
 def freshness(connection: psycopg.Connection, tenant: str) -> Freshness | None:
     """The tenant's row for page views in ``marts.freshness``; None before the first publication."""
     row = connection.execute(
@@ -84,6 +91,17 @@ def freshness(connection: psycopg.Connection, tenant: str) -> Freshness | None:
         (tenant,),
     ).fetchone()
     return Freshness(row[0].isoformat() if row[0] else None, row[1], row[2]) if row else None
+
+
+def _shown(connection: psycopg.Connection, tenant: str) -> dict[tuple[str, str], Views]:
+    rows = connection.execute(
+        """
+        select (period_start at time zone 'UTC')::date, region, page_views, bot_page_views, visitors
+        from marts.region_daily where tenant = %s
+        """,
+        (tenant,),
+    ).fetchall()
+    return {(day.isoformat(), region): Views(*counts) for day, region, *counts in rows}
 
 
 def _sums(

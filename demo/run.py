@@ -1,15 +1,63 @@
-"""The parts of ``watershed demo run``: what was sent before, the access log's own tenant, and the closing addresses."""
+"""The parts of ``watershed demo run``: its tenant, its write key, what was sent before, and the closing addresses."""
 
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+import psycopg
+
+from collector.keys import KeyFile, KeyKind
+from contracts.registry import Registry
+from demo import compare
 from demo.generate import Plan
 from demo.send import from_json
 from demo.settings import RunSettings
 from demo.truth import Truth
 
+TENANT = "demo"
+"""The tenant of WRITE_KEY."""
+KEY_SECONDS = 10.0
+"""The collector reads the keys once a second; so long it may take to know a new one."""
+
 
 class DemoError(Exception):
     """The demo cannot go on; the message says what to do."""
+
+
+def tenant_for(settings: RunSettings, registry: Registry) -> tuple[str, Truth | None]:
+    """The tenant to send to, and what an earlier run sent to it.
+
+    ``demo``, unless it shows events that no run of ours sent (somebody tried the collector with its key): then
+    ``demo-2`` and so on, since a comparison to the last event can only be made of a tenant of one's own.
+    """
+    with psycopg.connect(settings.reader_dsn) as reader, psycopg.connect(settings.loader_dsn) as loader:
+        for number in itertools.count(1):
+            tenant = TENANT if number == 1 else f"{TENANT}-{number}"
+            kept = kept_truth(settings, tenant)
+            if not compare.shows_more(reader, loader, kept or Truth(tenant), registry):
+                return tenant, kept
+    raise AssertionError  # count() does not end
+
+
+@contextmanager
+def write_key(settings: RunSettings, tenant: str, kind: KeyKind = KeyKind.SERVER) -> Iterator[str]:
+    """A key to send to ``tenant`` with: WRITE_KEY for its own, else a new one that is revoked afterwards.
+
+    :raises DemoError: the collector does not take the key.
+    """
+    if tenant == TENANT:
+        yield settings.write_key.get_secret_value()
+        return
+    keys = KeyFile(settings.keys_file)
+    key, secret = keys.create(tenant, kind, note="demo run")
+    try:
+        _wait_for_key(settings.collector_url, secret)
+        yield secret
+    finally:
+        keys.revoke(key.id)
 
 
 def truth_path(settings: RunSettings, tenant: str) -> Path:
@@ -40,3 +88,18 @@ def addresses(settings: RunSettings) -> list[str]:
         ("contracts", f"{settings.collector_url}/contracts"),
     ]
     return [f"  {name:<10} {text}" for name, text in rows]
+
+
+def _wait_for_key(url: str, secret: str) -> None:
+    deadline = time.monotonic() + KEY_SECONDS
+    with httpx.Client(headers={"Authorization": f"Bearer {secret}"}, trust_env=False) as http:
+        while True:
+            try:
+                answer = http.post(f"{url}/events", json=[])
+            except httpx.TransportError as error:
+                raise DemoError(f"{url} does not answer ({error}); is the stack up (`make up`)?") from error
+            if answer.status_code != httpx.codes.UNAUTHORIZED:
+                return
+            if time.monotonic() >= deadline:
+                raise DemoError(f"{url} does not know the new key: is its KEYS_FILE the one of this stack?")
+            time.sleep(0.2)

@@ -84,6 +84,14 @@ def check(truth: Truth, report: Report) -> None:
         )
 
 
+def truth_of(plan: Plan, registry: Registry, tenant: str) -> Truth:
+    """What the charts must show of ``plan``, without sending any of it."""
+    tally = Tally(registry)
+    for made in events(plan, registry):
+        tally.add(made)
+    return tally.truth(tenant, as_json(plan))
+
+
 def as_json(plan: Plan) -> dict[str, Any]:
     """A plan, to keep beside the truth."""
     return {"seed": plan.seed, "start": plan.start.isoformat(), "end": plan.end.isoformat(), "total": plan.total}

@@ -1,7 +1,7 @@
 """The comparison with the marts, on a migrated warehouse of its own in the real Postgres."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,10 @@ from typer.testing import CliRunner
 
 from contracts.parse import HERE
 from contracts.registry import Registry
+from demo import compare
 from demo.commands import app
+from demo.run import tenant_for, truth_path
+from demo.settings import RunSettings
 from demo.truth import Truth, Views
 from demo.wait import Outcome, until_equal
 from warehouse.migrate import migrate
@@ -159,6 +162,38 @@ def test_waiting_goes_on_while_something_is_pending(
     monkeypatch.setattr("demo.wait.time.monotonic", iter(range(0, 100, 2)).__next__)
     outcome = _outcome(dsns, truth, patience=5)
     assert outcome.reason == "not equal after 6 s"
+
+
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [
+        (lambda truth: None, False),
+        (lambda truth: setattr(truth.views[DAY]["DE"], "page_views", 6), False),
+        (lambda truth: setattr(truth.views[DAY]["DE"], "page_views", 4), True),
+        (lambda truth: setattr(truth.views[DAY]["DE"], "bot_page_views", 0), True),
+        (lambda truth: truth.views[DAY].pop("FR"), True),
+        (lambda truth: truth.totals.pop("purchase"), True),
+        (lambda truth: truth.totals["purchase"][DAY].update(revenue="0.31"), False),
+    ],
+)
+def test_events_of_somebody_else_are_more_and_those_still_to_come_are_not(
+    dsns: dict[str, str], truth: Truth, change: Callable[[Truth], object], more: bool
+) -> None:
+    change(truth)
+    with psycopg.connect(dsns["READER"]) as reader, psycopg.connect(dsns["LOADER"]) as loader:
+        assert compare.shows_more(reader, loader, truth, REGISTRY) is more
+
+
+def test_a_demo_keeps_to_a_tenant_that_is_its_own(
+    dsns: dict[str, str], truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("demo.run.TENANT", truth.tenant)
+    settings = RunSettings.model_construct(
+        reader_dsn=dsns["READER"], loader_dsn=dsns["LOADER"], watershed_state=tmp_path
+    )
+    assert tenant_for(settings, REGISTRY) == (f"{truth.tenant}-2", None), "its events were sent by somebody else"
+    truth.save(truth_path(settings, truth.tenant))
+    assert tenant_for(settings, REGISTRY) == (truth.tenant, truth), "an earlier run sent them"
 
 
 def test_the_reader_of_the_marts_needs_no_more_rights_than_that(dsns: dict[str, str], truth: Truth) -> None:
