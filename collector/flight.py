@@ -11,7 +11,7 @@ import uuid_utils
 from collector.keys import KeyKind
 from collector.message import Message, Outcome
 from collector.receipts import CellKey, ReceiptBook, hour_of, rfc3339
-from collector.topics import REJECTED
+from collector.topic_names import REJECTED
 from collector.verdict import Accepted, Rejected, Source
 from runtime import log
 

@@ -17,7 +17,7 @@ from collector.publish import Publisher
 from collector.receipts import ReceiptBook
 from collector.settings import CollectorSettings
 from collector.spool import SpoolFolder
-from collector.topics import RECEIPTS, names
+from collector.topic_names import RECEIPTS, names
 from contracts.registry import Registry
 from runtime import log
 

@@ -8,10 +8,9 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from collector.settings import CollectorSettings
+from collector.topic_names import RECEIPTS, REJECTED
 from contracts.registry import Registry
 
-REJECTED = "rejected_events"
-RECEIPTS = "collector_receipts"
 LARGEST_MESSAGE = 4 * 1024 * 1024
 """Bytes. A rejected body of the largest allowed request, as base64 in JSON with its reasons, fits well."""
 
@@ -50,11 +49,6 @@ def wanted(registry: Registry, settings: CollectorSettings) -> list[Topic]:
     topics = [(contract.topic, contract.partitions) for contract in registry]
     topics += [(REJECTED, 2), (RECEIPTS, 1)]
     return [Topic(name, partitions, settings.kafka_replication_factor, config) for name, partitions in topics]
-
-
-def names(registry: Registry) -> set[str]:
-    """The names alone."""
-    return {contract.topic for contract in registry} | {REJECTED, RECEIPTS}
 
 
 def ensure(registry: Registry, settings: CollectorSettings) -> list[Ensured]:

@@ -208,3 +208,14 @@ def view(number: int, **more: Any) -> dict[str, Any]:
 
 def identities(messages: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return [(m["collector_id"], m["sequence"]) for m in messages]
+
+
+def closing(broker: Broker, collector_id: str) -> dict[str, Any] | None:
+    """The closing receipt of a process, with the newest value of each of its cells among all its receipts."""
+    receipts = [r for r in broker.read("collector_receipts") if r["collector_id"] == collector_id]
+    closed = [r for r in receipts if r["closed"]]
+    if not closed:
+        return None
+    assert len(closed) == 1
+    cells = {(c["tenant"], c["event_type"], c["received_hour"]): c for r in receipts for c in r["cells"]}
+    return {**closed[0], "cells": list(cells.values())}

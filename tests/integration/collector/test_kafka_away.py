@@ -6,7 +6,14 @@ import threading
 
 import httpx
 
-from tests.integration.collector.harness import Broker, CollectorProcess, identities, view, wait_until
+from tests.integration.collector.harness import (
+    Broker,
+    CollectorProcess,
+    closing,
+    identities,
+    view,
+    wait_until,
+)
 
 TOPIC = "events.page_view"
 
@@ -215,17 +222,6 @@ def test_a_message_that_can_never_be_sent_is_set_aside_and_the_rest_goes_on(
     wait_until(lambda: broker.read("events.signup"), 30, "the message set aside goes out after all")
     assert list((collector.state / "dead-letter").glob("*.json")) == []
     assert collector.stop() == 0
-
-
-def closing(broker: Broker, collector_id: str) -> dict[str, object] | None:
-    """The closing receipt of a process, with the newest value of each of its cells among all its receipts."""
-    receipts = [r for r in broker.read("collector_receipts") if r["collector_id"] == collector_id]
-    closed = [r for r in receipts if r["closed"]]
-    if not closed:
-        return None
-    assert len(closed) == 1
-    cells = {(c["tenant"], c["event_type"], c["received_hour"]): c for r in receipts for c in r["cells"]}
-    return {**closed[0], "cells": list(cells.values())}
 
 
 def ranges(pairs: list[list[int]]) -> set[int]:
