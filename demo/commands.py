@@ -89,7 +89,7 @@ def compare(truth: TruthFile, patience: Patience = 0, as_json: Json = False) -> 
         told = Truth.load(truth)
         outcome = until_equal(
             settings.reader_dsn,
-            settings.loader_dsn,
+            settings.warehouse_dsn,
             told,
             Registry.load(),
             sent_by=None,
@@ -134,7 +134,7 @@ def run(
         show.say(f"{report.accepted:,} accepted, {report.rejected:,} rejected, {report.seconds:.0f} s; now the charts")
         outcome = until_equal(
             settings.reader_dsn,
-            settings.loader_dsn,
+            settings.warehouse_dsn,
             told,
             registry,
             sent_by=sent_by,

@@ -67,12 +67,12 @@ def rollups(connection: psycopg.Connection, truth: Truth, registry: Registry) ->
     return differences
 
 
-def shows_more(reader: psycopg.Connection, loader: psycopg.Connection, truth: Truth, registry: Registry) -> bool:
+def shows_more(reader: psycopg.Connection, warehouse: psycopg.Connection, truth: Truth, registry: Registry) -> bool:
     """Whether marts or rollups of the truth's tenant count anything beyond it: events of somebody else.
 
     Too little is no such sign: it may still be on its way.
     """
-    if any(Decimal(d.found) > Decimal(d.expected) for d in rollups(loader, truth, registry)):
+    if any(Decimal(d.found) > Decimal(d.expected) for d in rollups(warehouse, truth, registry)):
         return True
     return any(
         shown.page_views > sent.page_views or shown.bot_page_views > sent.bot_page_views

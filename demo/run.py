@@ -33,11 +33,11 @@ def tenant_for(settings: RunSettings, registry: Registry) -> tuple[str, Truth | 
     ``demo``, unless it shows events that no run of ours sent (somebody tried the collector with its key): then
     ``demo-2`` and so on, since a comparison to the last event can only be made of a tenant of one's own.
     """
-    with psycopg.connect(settings.reader_dsn) as reader, psycopg.connect(settings.loader_dsn) as loader:
+    with psycopg.connect(settings.reader_dsn) as reader, psycopg.connect(settings.warehouse_dsn) as warehouse:
         for number in itertools.count(1):
             tenant = TENANT if number == 1 else f"{TENANT}-{number}"
             kept = kept_truth(settings, tenant)
-            if not compare.shows_more(reader, loader, kept or Truth(tenant), registry):
+            if not compare.shows_more(reader, warehouse, kept or Truth(tenant), registry):
                 return tenant, kept
     raise AssertionError  # count() does not end
 

@@ -18,7 +18,7 @@ class CompareSettings(Settings):
     """Where the charts are read from."""
 
     reader_dsn: str = Field(description="Connection string of the warehouse as role `reader`, who sees the marts only")
-    loader_dsn: str = Field(description="Connection string of the warehouse as role `loader`, who sees the rollups")
+    warehouse_dsn: str = Field(description="Connection string of the warehouse as its owner; only read with here")
 
 
 class RunSettings(SendSettings, CompareSettings):

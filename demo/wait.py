@@ -1,4 +1,4 @@
-"""Wait until the platform says that everything sent is in the charts, then hold them against the truth."""
+"""Wait until everything that was sent is in the charts, then hold them against the truth."""
 
 import time
 from collections.abc import Callable
@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
+from psycopg import sql
 
 from contracts.registry import Registry
 from demo import compare
 from demo.compare import Difference
 from demo.truth import Truth
+from warehouse.claims import COMPLETE_IN_ROLLUPS
+from warehouse.marts import EVENT_TYPES
 
 LOOK_EVERY = 3.0
 """Seconds between two looks, each one small query per table."""
 TELL_EVERY = 15.0
+READ_ONLY = "-c default_transaction_read_only=on -c timezone=UTC"
 
 
 @dataclass
@@ -34,7 +38,7 @@ class Outcome:
 
 def until_equal(
     reader_dsn: str,
-    loader_dsn: str,
+    warehouse_dsn: str,
     truth: Truth,
     registry: Registry,
     *,
@@ -45,27 +49,31 @@ def until_equal(
 ) -> Outcome:
     """Look until the charts equal ``truth``, or it is certain that they will not, or ``patience`` (seconds) is over.
 
-    Certain: the platform says it is complete through ``sent_by`` (when the last event was received), has nothing
-    pending, and still differs. ``patience`` 0 looks once.
+    With ``sent_by`` (when the last event was received) equal is not enough: all that was received by then has to be
+    loaded and published, since events sent a second time could still change what is equal now. And once all is, a
+    difference is certain. Without it the first look that finds them equal ends it. ``patience`` 0 looks once.
     """
-    started = time.monotonic()
-    outcome, told_at = Outcome(), 0.0
+    started, told_at, outcome = time.monotonic(), 0.0, Outcome()
     with (
-        psycopg.connect(reader_dsn, autocommit=True, application_name="demo compare") as reader,
-        psycopg.connect(loader_dsn, autocommit=True, application_name="demo compare") as loader,
+        psycopg.connect(reader_dsn, autocommit=True, options=READ_ONLY) as reader,
+        psycopg.connect(warehouse_dsn, autocommit=True, options=READ_ONLY) as warehouse,
     ):
         while True:
             # Read before the numbers: what it promises is then in them.
+            settled = sent_by is not None and is_settled(warehouse, truth, sent_by)
             outcome.freshness = compare.freshness(reader, truth.tenant)
-            outcome.differences = compare.marts(reader, truth) + compare.rollups(loader, truth, registry)
+            outcome.differences = compare.marts(reader, truth) + compare.rollups(warehouse, truth, registry)
             outcome.waited = time.monotonic() - started
-            if not outcome.differences:
+            if not outcome.differences and (settled or sent_by is None):
                 return outcome
-            if _complete(outcome.freshness, sent_by) and not _elsewhere(outcome.differences):
-                outcome.reason = "the platform says it is complete, and is not equal"
+            if settled:
+                outcome.reason = "everything is loaded and published, and is not equal"
                 return outcome
             if outcome.waited >= patience:
-                outcome.reason = f"not equal after {outcome.waited:.0f} s"
+                still = (
+                    "not equal" if outcome.differences else "equal, but not all that was sent is loaded and published"
+                )
+                outcome.reason = f"{still} after {outcome.waited:.0f} s"
                 return outcome
             if outcome.waited >= told_at + TELL_EVERY:
                 told_at = outcome.waited
@@ -73,15 +81,23 @@ def until_equal(
             pause(LOOK_EVERY)
 
 
-def _complete(freshness: compare.Freshness | None, sent_by: datetime | None) -> bool:
-    if freshness is None or freshness.complete_through is None or sent_by is None or freshness.pending_minutes:
-        return False
-    return datetime.fromisoformat(freshness.complete_through) >= sent_by
-
-
-def _elsewhere(differences: list[Difference]) -> bool:
-    """Whether types that have no mart, and so no word on how complete they are, still differ."""
-    return any(d.where.startswith("rollups.") and d.where != "rollups.page_view_minute" for d in differences)
+def is_settled(warehouse: psycopg.Connection, truth: Truth, sent_by: datetime) -> bool:
+    """Whether all events of the truth's tenant that were received by ``sent_by`` are in rollups and marts."""
+    complete = COMPLETE_IN_ROLLUPS.format(type=sql.Identifier("sent", "type"), tenant=sql.Identifier("sent", "tenant"))
+    row = warehouse.execute(
+        sql.SQL(
+            """
+            select
+                coalesce(bool_and(({complete}) >= %(by)s), true)
+                and not exists (
+                    select from ledger.unpublished as u where u.tenant = %(tenant)s and u.type = any(%(charted)s)
+                )
+            from (select type, %(tenant)s::text as tenant from unnest(%(types)s::text[]) as t (type)) as sent
+            """
+        ).format(complete=sql.SQL("coalesce(({}), '-infinity')").format(complete)),
+        {"by": sent_by, "tenant": truth.tenant, "types": list(truth.totals), "charted": list(EVENT_TYPES)},
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _state(outcome: Outcome) -> str:

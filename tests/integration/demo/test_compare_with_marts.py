@@ -80,25 +80,45 @@ def truth(dsns: dict[str, str]) -> Truth:
 
 
 def _outcome(dsns: dict[str, str], truth: Truth, patience: float = 0) -> Outcome:
+    sent_by = SENT_BY if patience else None
     pauses: list[float] = []
     return until_equal(
         dsns["READER"],
-        dsns["LOADER"],
+        dsns["WAREHOUSE"],
         truth,
         REGISTRY,
-        sent_by=SENT_BY,
+        sent_by=sent_by,
         patience=patience,
         tell=lambda _line: None,
         pause=pauses.append,
     )
 
 
-def _say_complete(dsns: dict[str, str], truth: Truth, through: datetime, pending: int = 0) -> None:
-    with psycopg.connect(dsns["PUBLISHER"]) as publisher:
-        publisher.execute(
-            "insert into marts.freshness values (%s, 'page_view', %s, %s, 0, null, now(), null)",
-            (truth.tenant, through, pending),
-        )
+def _say_loaded(dsns: dict[str, str], through: datetime) -> None:
+    with psycopg.connect(dsns["WAREHOUSE"]) as owner:
+        for type_ in REGISTRY.types():
+            owner.execute(
+                "insert into ledger.cursors (type, loaded_through) values (%s, %s) "
+                "on conflict (type) do update set loaded_through = excluded.loaded_through",
+                (type_, through),
+            )
+
+
+def _leave_to_do(dsns: dict[str, str], truth: Truth, table: str) -> None:
+    statements = {
+        "touched": "insert into ledger.touched (type, tenant, minute, cause, received_from) "
+        "values (%s, %s, %s, 'load', %s)",
+        "unpublished": "insert into ledger.unpublished (type, tenant, hour, cause, received_from) "
+        "values (%s, %s, %s, 'load', %s)",
+    }
+    with psycopg.connect(dsns["WAREHOUSE"]) as owner:
+        owner.execute(statements[table], ("page_view", truth.tenant, MINUTE, SENT_BY - timedelta(hours=1)))
+
+
+@pytest.fixture
+def some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look takes two seconds."""
+    monkeypatch.setattr("demo.wait.time.monotonic", iter(range(0, 1000, 2)).__next__)
 
 
 def test_charts_that_show_the_truth_are_equal(dsns: dict[str, str], truth: Truth) -> None:
@@ -146,22 +166,38 @@ def test_other_tenants_do_not_count(dsns: dict[str, str], truth: Truth) -> None:
     assert _outcome(dsns, truth).equal
 
 
-def test_waiting_ends_at_once_when_the_platform_says_it_is_complete(dsns: dict[str, str], truth: Truth) -> None:
-    _say_complete(dsns, truth, SENT_BY)
+def test_equal_is_not_enough_before_everything_sent_is_loaded(
+    dsns: dict[str, str], truth: Truth, some_seconds: None
+) -> None:
+    _say_loaded(dsns, SENT_BY - timedelta(seconds=1))
+    outcome = _outcome(dsns, truth, patience=5)
+    assert not outcome.equal
+    assert outcome.reason == "equal, but not everything sent is loaded and published after 6 s"
+
+
+def test_waiting_ends_at_once_when_everything_is_loaded_and_published(dsns: dict[str, str], truth: Truth) -> None:
+    _say_loaded(dsns, SENT_BY)
+    assert _outcome(dsns, truth, patience=3600).equal
     truth.views[DAY]["DE"].page_views += 1
     outcome = _outcome(dsns, truth, patience=3600)
-    assert outcome.reason == "the platform says it is complete, and is not equal"
+    assert outcome.reason == "everything is loaded and published, and is not equal"
 
 
-@pytest.mark.parametrize("pending", [0, 3])
-def test_waiting_goes_on_while_something_is_pending(
-    dsns: dict[str, str], truth: Truth, pending: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("table", ["touched", "unpublished"])
+def test_waiting_goes_on_while_something_is_to_do(
+    dsns: dict[str, str], truth: Truth, table: str, some_seconds: None
 ) -> None:
-    _say_complete(dsns, truth, SENT_BY - timedelta(seconds=0 if pending else 1), pending)
+    _say_loaded(dsns, SENT_BY)
+    _leave_to_do(dsns, truth, table)
     truth.views[DAY]["DE"].page_views += 1
-    monkeypatch.setattr("demo.wait.time.monotonic", iter(range(0, 100, 2)).__next__)
-    outcome = _outcome(dsns, truth, patience=5)
-    assert outcome.reason == "not equal after 6 s"
+    assert _outcome(dsns, truth, patience=5).reason == "not equal after 6 s"
+
+
+def test_a_type_that_was_never_loaded_is_waited_for(dsns: dict[str, str], truth: Truth, some_seconds: None) -> None:
+    _say_loaded(dsns, SENT_BY)
+    with psycopg.connect(dsns["WAREHOUSE"]) as owner:
+        owner.execute("delete from ledger.cursors where type = 'purchase'")
+    assert not _outcome(dsns, truth, patience=5).equal
 
 
 @pytest.mark.parametrize(
@@ -180,8 +216,8 @@ def test_events_of_somebody_else_are_more_and_those_still_to_come_are_not(
     dsns: dict[str, str], truth: Truth, change: Callable[[Truth], object], more: bool
 ) -> None:
     change(truth)
-    with psycopg.connect(dsns["READER"]) as reader, psycopg.connect(dsns["LOADER"]) as loader:
-        assert compare.shows_more(reader, loader, truth, REGISTRY) is more
+    with psycopg.connect(dsns["READER"]) as reader, psycopg.connect(dsns["WAREHOUSE"]) as warehouse:
+        assert compare.shows_more(reader, warehouse, truth, REGISTRY) is more
 
 
 def test_a_demo_keeps_to_a_tenant_that_is_its_own(
@@ -189,7 +225,7 @@ def test_a_demo_keeps_to_a_tenant_that_is_its_own(
 ) -> None:
     monkeypatch.setattr("demo.run.TENANT", truth.tenant)
     settings = RunSettings.model_construct(
-        reader_dsn=dsns["READER"], loader_dsn=dsns["LOADER"], watershed_state=tmp_path
+        reader_dsn=dsns["READER"], warehouse_dsn=dsns["WAREHOUSE"], watershed_state=tmp_path
     )
     assert tenant_for(settings, REGISTRY) == (f"{truth.tenant}-2", None), "its events were sent by somebody else"
     truth.save(truth_path(settings, truth.tenant))
@@ -203,7 +239,7 @@ def test_the_reader_of_the_marts_needs_no_more_rights_than_that(dsns: dict[str, 
 
 def test_a_warehouse_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("READER_DSN", "postgresql://reader@127.0.0.1:1/warehouse")
-    monkeypatch.setenv("LOADER_DSN", "postgresql://loader@127.0.0.1:1/warehouse")
+    monkeypatch.setenv("WAREHOUSE_DSN", "postgresql://watershed@127.0.0.1:1/warehouse")
     Truth("t").save(tmp_path / "truth.json")
     result = CliRunner().invoke(app, ["compare", "--truth", str(tmp_path / "truth.json")])
     assert result.exit_code == 1

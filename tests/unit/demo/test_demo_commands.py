@@ -43,7 +43,7 @@ def test_generate_writes_the_same_file_for_the_same_words(tmp_path: Path) -> Non
     ],
 )
 def test_what_is_missing_is_said_in_one_line(words: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WRITE_KEY", "COLLECTOR_URL", "READER_DSN", "LOADER_DSN", "SUPERSET_URL"):
+    for name in ("WRITE_KEY", "COLLECTOR_URL", "READER_DSN", "WAREHOUSE_DSN", "SUPERSET_URL"):
         monkeypatch.delenv(name, raising=False)
     result = RUNNER.invoke(app, words)
     assert result.exit_code != 0
