@@ -45,7 +45,7 @@ def _build_data_docs(settings: DataDocsSettings) -> None:
     for stage in ("rollups", "marts"):
         for suite in load_suites(stage):
             check.add_suite(context, suite, UUID(int=0))
-    context.build_data_docs()
+    data_docs.build_all(settings, context)
 
 
 def _inputs() -> str:

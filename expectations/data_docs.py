@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from expectations import pages
 from expectations.settings import DataDocsSettings
 
 
@@ -55,17 +56,21 @@ def context(settings: DataDocsSettings) -> Any:
 
 
 def show(settings: DataDocsSettings, gx_context: Any, suites: Sequence[str], results: Sequence[Any], run: str) -> None:
-    """Add the pages of one gate run and drop those of the oldest ones.
-
-    The index lists every result that is kept and reads each to do so: hence a bound on their number.
-    """
+    """Add the pages of one gate run and drop those of the oldest ones: the index reads every result that is kept."""
     from great_expectations.data_context.types.resource_identifiers import (  # noqa: PLC0415 - as above
         ExpectationSuiteIdentifier,
     )
 
     _keep_newest(settings, run)
     identifiers = [*results, *(ExpectationSuiteIdentifier(name=name) for name in suites)]
-    gx_context.build_data_docs(resource_identifiers=identifiers)
+    gx_context.build_data_docs(resource_identifiers=identifiers, build_index=False)
+    pages.finish(settings.data_docs, settings.validations)
+
+
+def build_all(settings: DataDocsSettings, gx_context: Any) -> None:
+    """The pages of all suites in the context and of all results that are kept."""
+    gx_context.build_data_docs(build_index=False)
+    pages.finish(settings.data_docs, settings.validations)
 
 
 def due(settings: DataDocsSettings, stage: str) -> bool:
