@@ -154,15 +154,15 @@ def test_a_broker_that_hangs_is_no_reason_to_make_clients_wait_for_it(
     broker: Broker, collector: CollectorProcess
 ) -> None:
     since = broker.ends(TOPIC)
-    collector.start()
+    collector.start(COLLECTOR_PUBLISH_SECONDS="3")
     assert collector.send(view(5_000_001)).status_code == 200
     broker.signal(signal.SIGSTOP)
     try:
         first = collector.send(view(5_000_002))
         assert first.status_code == 200
-        assert 1.0 <= first.elapsed.total_seconds() < 4.0
+        assert first.elapsed.total_seconds() >= 3
         second = collector.send(view(5_000_003))
-        assert second.elapsed.total_seconds() < 0.5, "the spool takes it at once"
+        assert second.elapsed.total_seconds() < 2, "the spool takes it without waiting for Kafka"
     finally:
         broker.signal(signal.SIGCONT)
     wait_until(lambda: collector.ready()["mode"] == "direct", 60, "the spool is drained")
