@@ -1,0 +1,78 @@
+"""``make bench``: runs every benchmark on the running stack and writes ``docs/performance.md``.
+
+Each runs as a process of its own and ends with one JSON object; here is only the page.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cli.main import adopt_stack_environment
+from stack.settings import REPO
+
+PAGE = REPO / "docs" / "performance.md"
+BENCHMARKS: Mapping[str, tuple[str, str]] = {
+    "collector": (
+        "Collector",
+        "CPU seconds of the collector's process for each million events; aims: 150 one by one, 25 in batches of 50.",
+    ),
+    "lander": ("Lander", "From the first message read to the last commit; aim: 50,000 rows per CPU second."),
+    "micro_batch": (
+        "Micro-batch",
+        "A minute of all types at 100 events/s, client and Spark server together; aims: 10 s and 15 CPU seconds.",
+    ),
+}
+
+
+def measure(name: str) -> Any:
+    """Run one benchmark, its words going to the terminal; give the JSON it ends with.
+
+    :raises SystemExit: when it prints no JSON; missing an aim (exit code 1) is a result, not a failure.
+    """
+    argv = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False, cwd=REPO)
+    sys.stdout.write(done.stdout)
+    lines = done.stdout.strip().splitlines()
+    if not lines or not lines[-1].startswith("{"):
+        raise SystemExit(f"benchmarks.{name} failed ({done.returncode}); is the stack up (`make up`)?")
+    return json.loads(lines[-1])
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A Markdown table of rows that share their keys."""
+    names = list(rows[0])
+    lines = ["| " + " | ".join(name.replace("_", " ") for name in names) + " |", "|" + "---:|" * len(names)]
+    return lines + ["| " + " | ".join(_shown(row[name]) for name in names) + " |" for row in rows]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+
+
+def main() -> int:
+    """Measure everything and write the page."""
+    adopt_stack_environment()
+    when = datetime.now(UTC).date()
+    lines = [
+        "# Performance",
+        "",
+        f"Measured on {when} by `make bench` with the stack running beside it, on {os.cpu_count()} shared cores"
+        f" ({platform.machine()}, Python {platform.python_version()}). The machine is shared and noisy: compare runs"
+        " side by side, and take ratios rather than single figures.",
+    ]
+    for name, (title, meaning) in BENCHMARKS.items():
+        result = measure(name)
+        rows = result[name] if name in result else [{k: v for k, v in result.items() if not isinstance(v, list)}]
+        lines += ["", f"## {title}", "", meaning + f" Again: `python -m benchmarks.{name}`.", "", *table(rows)]
+    PAGE.write_text("\n".join(lines) + "\n")
+    sys.stdout.write(f"written: {PAGE.relative_to(REPO)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
