@@ -95,7 +95,7 @@ def open_catalog(settings: LakeSettings) -> SqlCatalog:
             "uri": url.render_as_string(hide_password=False),
             "pool_pre_ping": "true",
             "warehouse": settings.lake_warehouse,
-            "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+            "py-io-impl": "collector.lake_io.LakeIO",
             "s3.endpoint": settings.s3_endpoint,
             "s3.access-key-id": settings.aws_access_key_id,
             "s3.secret-access-key": settings.aws_secret_access_key.get_secret_value(),
