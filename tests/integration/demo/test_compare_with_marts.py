@@ -172,7 +172,7 @@ def test_equal_is_not_enough_before_everything_sent_is_loaded(
     _say_loaded(dsns, SENT_BY - timedelta(seconds=1))
     outcome = _outcome(dsns, truth, patience=5)
     assert not outcome.equal
-    assert outcome.reason == "equal, but not everything sent is loaded and published after 6 s"
+    assert outcome.reason == "equal, but not all that was sent is loaded and published after 6 s"
 
 
 def test_waiting_ends_at_once_when_everything_is_loaded_and_published(dsns: dict[str, str], truth: Truth) -> None:
