@@ -87,7 +87,8 @@ def marts(stack: Any) -> Iterator[Marts]:
         connection.execute(f"create temp table page_daily ({MART.format(key='page_name')})")
         connection.execute(
             "create temp table freshness (tenant text, event_type text, complete_through timestamptz,"
-            " pending_minutes bigint, pending_hours bigint, newest_period_start timestamptz, published_at timestamptz, held_because text)"
+            " pending_minutes bigint, pending_hours bigint,"
+            " newest_period_start timestamptz, published_at timestamptz, held_because text)"
         )
         yield Marts(connection)
         connection.rollback()
