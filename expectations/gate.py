@@ -55,6 +55,10 @@ def gate(settings: GateSettings, stage: Stage, run_id: UUID) -> Verdict:
         connection.rollback()
         verdict = Verdict(run_id, stage, check(settings, stage, run_id, suites))
         _write(connection, verdict, row[0] if row else None)
+        connection.execute(
+            "delete from ledger.gate_results where checked_at < now() - make_interval(days => %s)",
+            (settings.gate_results_days,),
+        )
     logger = log.get(__name__)
     for severity, say in (("stop", logger.error), ("warn", logger.warning)):
         for tenant, failed in verdict.failures(severity).items():

@@ -36,3 +36,4 @@ class GateSettings(DataDocsSettings):
     """Where the gates look."""
 
     gate_dsn: str = Field(description="Connection string of the warehouse as role `gate`")
+    gate_results_days: int = Field(default=30, ge=1, description="How long what the gates found is kept in the ledger")

@@ -42,17 +42,22 @@ class Handler(SimpleHTTPRequestHandler):
             self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
         elif path == "/":
             self._answer(HTTPStatus.OK, "text/html; charset=utf-8", HOME)
-        elif path.split("/")[1] in PAGES:
+        elif self._is_page():
             super().do_GET()
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
     def do_HEAD(self) -> None:
         """As GET, for the site's files only."""
-        if self.path.split("?", 1)[0].split("/")[1] in PAGES:
+        if self._is_page():
             super().do_HEAD()
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
+
+    def _is_page(self) -> bool:
+        """Whether the file meant, escapes and dots resolved, lies in one of the two folders."""
+        file = Path(self.translate_path(self.path)).resolve()
+        return any(file.is_relative_to((Path(self.directory) / name).resolve()) for name in PAGES)
 
     def list_directory(self, path: str | os.PathLike[str]) -> None:
         """No page, no answer."""

@@ -31,11 +31,14 @@ def claim_command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take everything unpublished into the hands of one run."""
+    """Take everything unpublished into the hands of one run; if there is nothing, bring freshness up to date."""
     log.configure("marts")
     settings = PublisherSettings.read()
     try:
         claim = claims.claim(settings.publisher_dsn, run_id, everything=everything)
+        if not claim.hours:
+            # No publication will follow, and the charts are complete through a later instant all the same.
+            publication.refresh_freshness(settings.publisher_dsn)
     except psycopg.Error as error:
         raise _failed(error) from error
     _say(claim.as_json(), f"{claim.hours} hours of {len(claim.tenants)} tenants claimed by {run_id}", as_json=as_json)

@@ -65,3 +65,6 @@ alter table ledger.unpublished add column if not exists claimed_complete_through
 comment on column ledger.unpublished.claimed_at is 'When it was claimed: a gate that looked before has not seen it.';
 comment on column ledger.unpublished.claimed_complete_through
 is 'Everything received before this was in the rollups when the hour was claimed; null: unknown.';
+
+-- The gates forget what they found long ago.
+create index if not exists gate_results_checked_at on ledger.gate_results (checked_at);

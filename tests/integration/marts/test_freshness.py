@@ -1,10 +1,14 @@
 """``complete_through`` promises no more than what is true: everything received before it is in the charts."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.integration.marts.warehouse_kit import LOADED_THROUGH, Warehouse
+from warehouse.marts_commands import app
 from warehouse.publish import refresh_freshness
 
 HOUR = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -99,3 +103,14 @@ def test_a_rebuild_does_not_put_it_back(warehouse: Warehouse, everything: bool) 
     warehouse.claim(everything=everything)
     refresh_freshness(warehouse.dsns["PUBLISHER"])
     assert through(warehouse) == LOADED_THROUGH
+
+
+def test_a_claim_that_finds_nothing_brings_it_up_to_date(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse.publish(warehouse.offer(["a"], HOUR, 1))
+    later = LOADED_THROUGH + timedelta(hours=1)
+    warehouse.loaded_through(later)
+    monkeypatch.setenv("PUBLISHER_DSN", warehouse.dsns["PUBLISHER"])
+    said = CliRunner().invoke(app, ["claim", "--run-id", str(uuid4()), "--json"])
+    assert said.exit_code == 0
+    assert json.loads(said.stdout.splitlines()[-1])["hours"] == 0
+    assert through(warehouse) == later

@@ -127,3 +127,13 @@ def test_data_docs_show_a_failed_run_and_keep_no_more_than_they_should(warehouse
     shown = "".join(path.read_text() for path in pages.glob("validations/rollups/**/*.html"))
     assert "Each region is two capital letters" in shown
     assert (pages / "index.html").exists()
+
+
+def test_what_was_found_long_ago_is_forgotten(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", HOUR)])
+    old = warehouse.claim().run_id
+    warehouse.pass_gates(old)
+    warehouse.rows("update ledger.gate_results set checked_at = now() - interval '31 days'")
+    new = warehouse.claim().run_id
+    warehouse.gate("rollups", new)
+    assert warehouse.rows("select distinct run_id from ledger.gate_results") == [(new,)]

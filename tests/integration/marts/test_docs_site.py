@@ -1,0 +1,61 @@
+"""The docs site: built from a real warehouse, served as files, and nothing else of the machine."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dbt_project.docs import build_docs
+from expectations.settings import DataDocsSettings
+from stack.docs_settings import DocsSettings
+from stack.docs_site import server
+from tests.integration.marts.warehouse_kit import Warehouse
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[httpx.Client]:
+    (tmp_path / "secret").write_text("not for readers")
+    docs = server(DocsSettings(docs_port=1, site_dir=tmp_path).model_copy(update={"docs_port": 0}))
+    thread = threading.Thread(target=docs.serve_forever)
+    thread.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{docs.server_address[1]}") as client:
+        yield client
+    docs.shutdown()
+    docs.server_close()
+    thread.join()
+
+
+def test_it_is_ready_when_it_is_built_and_serves_lineage_and_suites(
+    warehouse: Warehouse, site: httpx.Client, tmp_path: Path
+) -> None:
+    assert site.get("/health/live").status_code == 200
+    unready = site.get("/health/ready")
+    assert (unready.status_code, set(unready.json()["reasons"])) == (503, {"dbt", "data-docs"})
+    settings = DataDocsSettings(site_dir=tmp_path, watershed_state=tmp_path / "state")
+    assert build_docs(warehouse.dbt_settings, settings)
+    assert not build_docs(warehouse.dbt_settings, settings), "built again though nothing changed"
+    assert site.get("/health/ready").status_code == 200
+    assert "exposure.watershed.page_views" in site.get("/dbt/").text
+    suites = site.get("/data-docs/").text
+    assert "marts_build.region_daily.stop" in suites
+    assert "https://" not in suites
+    suite = site.get("/data-docs/expectations/marts_build/region_daily/stop.html")
+    assert "of a day are those of its hours" in suite.text
+    assert "watershed_docs_requests_total" in site.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/secret", "/dbt/../secret", "/dbt/%2e%2e/secret", "/data-docs/", "/dbt", "//secret"])
+def test_it_serves_no_file_beside_the_pages_and_lists_no_folder(site: httpx.Client, tmp_path: Path, path: str) -> None:
+    (tmp_path / "data-docs").mkdir()
+    request = site.build_request("GET", "/")
+    request.url = request.url.copy_with(raw_path=path.encode())
+    answer = site.send(request)
+    assert answer.status_code == 404
+    assert "not for readers" not in answer.text
+
+
+def test_readiness_says_the_way_out(site: httpx.Client) -> None:
+    assert "watershed docs build" in json.dumps(site.get("/health/ready").json())
