@@ -160,8 +160,12 @@ class KeyRing:
         self.refresh()
 
     def find(self, secret: str, now: datetime) -> WriteKey | None:
-        """The key of this secret, if it is usable."""
-        key = self._by_hash.get(digest(secret))
+        """The key of this secret, if it is usable. One made a moment ago is known at once."""
+        hashed = digest(secret)
+        key = self._by_hash.get(hashed)
+        if key is None:
+            self.refresh()
+            key = self._by_hash.get(hashed)
         return key if key is not None and key.usable(now) else None
 
     def refresh(self) -> None:

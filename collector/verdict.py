@@ -78,8 +78,6 @@ class Judge:
         if source.key.kind is KeyKind.BROWSER and not contract.browser:
             message = "is not for browser keys; send it from a server"
             reasons = (*reasons, Violation("/event_type", "browser", message))
-        if b"\\u0000" in body and _has_nul(event["data"]):
-            reasons = (*reasons, Violation("/data", "pattern", "holds the character U+0000, which no database keeps"))
         if reasons:
             return Rejected(tuple(sorted(reasons)), body, contract.type)
         return self._accept(event, index, contract, occurred, source)
@@ -145,11 +143,3 @@ def _judged_by_agent(contract: Contract, source: Source) -> bool:
 def _type_of(event: object) -> str | None:
     type_ = event.get("event_type") if isinstance(event, dict) else None
     return type_ if isinstance(type_, str) and _TYPE.fullmatch(type_) else None
-
-
-def _has_nul(value: object) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_has_nul(part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(map(_has_nul, value))

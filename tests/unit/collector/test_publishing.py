@@ -35,8 +35,11 @@ class FakeLink:
         self.open.append(message)
         return True
 
-    def answer(self, error: Callable[[Message], int | None] = lambda _m: None) -> None:
-        answered, self.open = self.open, []
+    def answer(
+        self, error: Callable[[Message], int | None] = lambda _m: None, only: frozenset[int] | None = None
+    ) -> None:
+        answered = [m for m in self.open if only is None or m.sequence in only]
+        self.open = [m for m in self.open if m not in answered]
         answers: list[Answer] = []
         for message in answered:
             code = error(message)
@@ -205,6 +208,27 @@ def test_what_comes_back_with_an_error_that_may_pass_is_handed_over_again_in_ord
             link.answer(lambda m: KafkaError._TRANSPORT if m.sequence in (2, 3) else None)
             await until(lambda: len(link.had) == 6, "handed over again")
             assert [m.sequence for m in link.had[4:]] == [2, 3]
+            link.answer()
+            await until(lambda: publisher.direct, "direct again")
+
+    run(test)
+
+
+def test_what_comes_back_waits_for_what_was_handed_over_with_it(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(drain, "PAUSE", 0.01)
+
+    async def test() -> None:
+        async with publishing(tmp_path) as (publisher, link):
+            publisher._to_spool("test")
+            publisher.publish(messages(1, 2, 3))
+            await until(lambda: len(link.open) == 3, "handed over")
+            link.answer(lambda _m: KafkaError._TRANSPORT, only=frozenset({2}))
+            publisher.publish(messages(4))
+            await asyncio.sleep(0.1)
+            assert len(link.had) == 3, "3 may come back too, and would then be behind 2 and 4"
+            link.answer(lambda m: KafkaError._TRANSPORT if m.sequence == 3 else None)
+            await until(lambda: len(link.had) == 6, "handed over again")
+            assert [m.sequence for m in link.had[3:]] == [2, 3, 4]
             link.answer()
             await until(lambda: publisher.direct, "direct again")
 

@@ -4,13 +4,14 @@ import json
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collector.keys import KeyKind, WriteKey
 from collector.verdict import Accepted, Judge, Rejected, Source
-from contracts.registry import Registry
+from contracts.registry import Contract, Registry
 from contracts.validate import EventValidator
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -175,9 +176,13 @@ def test_what_is_no_event_is_rejected_without_a_type(event: Any) -> None:
     assert verdict.event_type is None
 
 
-def test_a_nul_character_never_reaches_a_database() -> None:
-    event = {"event_type": "metric", "data": {"source": "s", "metric_type": "m", "value": "1", "tags": {"k": "a\0b"}}}
-    assert any(pointer.startswith("/data") for pointer, _ in reasons(event))
+@pytest.mark.parametrize("contract", list(Registry.load()), ids=lambda c: c.type)
+def test_a_nul_character_reaches_no_database_through_any_field(contract: Contract) -> None:
+    example = next(Path(Registry.load().path, contract.type, "examples").glob("*.pass.json"))
+    for field in contract.fields:
+        event = json.loads(example.read_text())
+        event["data"][field.name] = {"k": "a\0b"} if field.kind == "map" else "a\0b"
+        assert any(pointer.startswith(f"/data/{field.name}") for pointer, _ in reasons(event)), field.name
 
 
 SHORT = {"timestamp": "2026-11-23T11:00:00Z", "region": "DE", "pageName": "/home"}
