@@ -146,7 +146,7 @@ step = st.tuples(
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,
