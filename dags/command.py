@@ -32,10 +32,12 @@ class CommandMisused(Exception):
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without what is Airflow's own: a command needs neither its database nor its keys nor its imports."""
-    return {
-        name: value for name, value in environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW", "PYTHONPATH"))
-    }
+    """``environ`` without what is Airflow's own: a command needs neither its database nor its keys nor its imports.
+
+    With it the width of a line in the log, so that a table is not broken at eighty characters.
+    """
+    own = ("AIRFLOW", "_AIRFLOW", "PYTHONPATH")
+    return {"COLUMNS": "160", **{name: value for name, value in environ.items() if not name.startswith(own)}}
 
 
 def say(line: str) -> None:
@@ -91,7 +93,7 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     except ValueError:
         parsed = None
     result: dict[str, Any] | None = parsed if isinstance(parsed, dict) else None
-    if code or result is None:
+    if last and (code or result is None):
         log.log(logging.ERROR if code else logging.INFO, "%s", last)
     if code == USAGE_ERROR:
         raise CommandMisused(f"{shown} was called wrongly, see above")

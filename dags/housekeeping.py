@@ -11,7 +11,12 @@ from command import say
 
 
 def cutoff(keep_days: int, now: datetime | None = None) -> datetime:
-    """What is older than this instant (UTC) may go."""
+    """What is older than this instant (UTC) may go.
+
+    :raises ValueError: when less than a day would be kept: the task that cleans would delete itself.
+    """
+    if keep_days < 1:
+        raise ValueError(f"AIRFLOW_KEEP_DAYS is {keep_days}: it must be 1 or more")
     return (now or datetime.now(UTC)) - timedelta(days=keep_days)
 
 

@@ -11,7 +11,7 @@ stays noted and is next minute's work.
 * **Failed**: nothing is half done, a minute is replaced in one transaction. Two retries, then the next minute's run.
   Look into the task's log first, then whether the Spark Connect server is up (`make status`).
 
-The numbers of a run are the result of its task (tab *XCom*) and the last lines of its log.
+The numbers of a run are the result of its task (tabs *Storage*, *XCom*) and the last lines of its log.
 """
 
 from datetime import timedelta

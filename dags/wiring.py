@@ -79,7 +79,8 @@ class WatershedOperator(BaseOperator):
             if error.result is not None:
                 task_instance.xcom_push(key="return_value", value=error.result)
             raise
-        log.info("%s", ", ".join(f"{name}: {value}" for name, value in result.items()))
+        plain = {name: value for name, value in result.items() if isinstance(value, int | float | str)}
+        log.info("%s", ", ".join(f"{name}: {value}" for name, value in plain.items()))
         if self.nothing_without is not None:
             if self.nothing_without not in result:
                 raise AirflowFailException(f"the result does not say {self.nothing_without!r}: {result}")

@@ -78,7 +78,7 @@ def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[s
         },
         # How often a worker looks up from its task. It may notice only then that the task has ended, and with five
         # seconds, the default, the four workers were all still looking back when the fifth task of a minute came.
-        "workers": {"min_heartbeat_interval": "2"},
+        "workers": {"execution_api_timeout": "30", "min_heartbeat_interval": "2"},
         "dag_processor": {
             # A file that changes is parsed at once all the same; an unchanged one need not be, but it must be often
             # enough that its DAG is not taken for stale.

@@ -39,6 +39,11 @@ def test_a_run_with_one_new_log_keeps_its_folder(tmp_path: Path) -> None:
     assert list((tmp_path / "run/task").iterdir()) == [kept]
 
 
+def test_today_is_never_deleted() -> None:
+    with pytest.raises(ValueError, match="AIRFLOW_KEEP_DAYS"):
+        housekeeping.cutoff(0, NOW)
+
+
 def test_a_folder_without_logs_stays_itself(tmp_path: Path) -> None:
     done = housekeeping.delete_old_logs(tmp_path, NOW)
     assert done["log_files_deleted"] == 0
