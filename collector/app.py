@@ -1,5 +1,6 @@
 """The HTTP side: routes, who may send, verdicts and answers. An RSGI application for Granian."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -139,9 +140,13 @@ class App:
         type_ = media_type(headers.get("content-type"))
         idempotency_key = _idempotency_key(headers.get("idempotency-key"))
         line = headers.get("watershed-line")
-        body = await read_body(
-            exchange, headers.get("content-encoding"), headers.get("content-length"), self._limits.body_bytes
-        )
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                body = await read_body(
+                    exchange, headers.get("content-encoding"), headers.get("content-length"), self._limits.body_bytes
+                )
+        except TimeoutError:
+            raise Refused(408, "body_too_slow", f"no body within {self._limits.body_seconds:g} s") from None
         parsed = parse(body, type_, self._limits)
         _wait("key", self._key_buckets.take(key.id, len(parsed)))
         if self.refusing:

@@ -143,8 +143,9 @@ class Drain:
             self._awake.clear()
             try:
                 await self._some()
-            except OSError as error:
-                _log.error("the spool cannot be read", error=str(error))
+            except Exception:
+                # A disk that cannot be read may be read later, and nothing else drains: never give up.
+                _log.exception("the spool cannot be drained; trying again")
                 self._loop.call_later(PAUSE, self._awake.set)
 
     async def _some(self) -> None:

@@ -96,9 +96,11 @@ class Flight:
             else:
                 self._book.settle(self._slot, self._counts)
         except Exception as error:
+            # Not raised here: whoever tells outcomes has those of other requests to tell.
+            _log.exception("a request's outcome could not be booked; its sequences stay in doubt")
             if not self.done.done():
                 self.done.set_exception(error)
-            raise
+            return
         if not self.done.done():
             self.done.set_result(not self._lost)
 

@@ -26,11 +26,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a request: bytes of an event, events, bytes of the body when decompressed."""
+    """Bounds of a request: bytes of an event, events, bytes of the body when decompressed, seconds to send it in."""
 
     event_bytes: int
     events: int
     body_bytes: int
+    body_seconds: float = 30.0
 
 
 class Unparseable(Exception):

@@ -67,7 +67,10 @@ async def serve(settings: CollectorSettings) -> None:
     answers.append(publisher)
     keys = KeyRing(settings.keys_file)
     limits = Limits(
-        settings.collector_max_event_bytes, settings.collector_max_events, settings.collector_max_body_bytes
+        settings.collector_max_event_bytes,
+        settings.collector_max_events,
+        settings.collector_max_body_bytes,
+        settings.collector_body_seconds,
     )
     app = App(
         judge=Judge(EventValidator(registry), settings.future, settings.browser_past),

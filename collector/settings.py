@@ -26,6 +26,9 @@ class CollectorSettings(Settings):
     collector_max_body_bytes: int = Field(
         default=1_000_000, ge=1024, le=2_000_000, description="Most bytes of a request's body, decompressed"
     )
+    collector_body_seconds: float = Field(
+        default=30.0, gt=0, description="How long a client may take to send a request's body, in seconds"
+    )
     collector_max_in_flight: int = Field(
         default=2048, ge=1, le=4096, description="Requests worked on at once; more wait in the socket's queue"
     )

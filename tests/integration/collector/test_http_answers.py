@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,17 @@ def test_the_largest_body_there_is_can_be_rejected(serving: CollectorProcess, sh
     assert post(serving, body).status_code == 400
     (message,) = shared_broker.read("rejected_events", since)
     assert message["body_encoding"] == "base64"
+
+
+def test_408_for_a_body_that_does_not_come(broker: Broker, collector: CollectorProcess) -> None:
+    collector.start(COLLECTOR_BODY_SECONDS="0.5")
+    for length in ("Content-Length: 100", "Transfer-Encoding: chunked"):
+        with socket.create_connection(("127.0.0.1", collector.port), timeout=10) as slow:
+            head = f"POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SERVER_KEY}\r\n{length}\r\n\r\n"
+            slow.sendall(head.encode())
+            assert b" 408 " in slow.recv(100)
+    assert collector.metric("watershed_collector_in_flight") == 0
+    assert collector.send(view(1)).status_code == 200
 
 
 def test_415_for_what_is_not_read(serving: CollectorProcess, schema: dict[str, Any]) -> None:
