@@ -122,8 +122,8 @@ class TableLander(threading.Thread):
         """Land until asked to stop, or until the lock or the topic is no longer what it was."""
         self._again.clear()
         self._decoder = self._new_decoder()
-        table = ensure_table(self._servers.catalog(), self._decoder.spec)
         info = self._servers.brokers.describe_one(self.topic)
+        table = ensure_table(self._servers.catalog(), self._decoder.spec)
         base = State.of(table.properties)
         starts = self._starts(base, info)
         self.checkpoints.clear()
