@@ -1,5 +1,7 @@
 """A Spark session: the resident Connect server's by default, one of our own where a master is given."""
 
+import glob
+import os
 import uuid
 from urllib.parse import unquote, urlsplit
 
@@ -22,10 +24,7 @@ def open_session(settings: SparkSettings) -> SparkSession:
     The Connect server has the catalog in its own settings; a classic session is given :func:`catalog_properties`.
     """
     if settings.spark_master:
-        builder = SparkSession.builder.master(settings.spark_master).appName("watershed")
-        for name, value in catalog_properties(settings).items():
-            builder = builder.config(name, value)
-        return builder.getOrCreate()
+        return _classic(settings, settings.spark_master)
     shared = f"{settings.spark_remote.rstrip('/')}/;session_id={SESSION}"
     try:
         session: SparkSession = SparkSession.builder.remote(shared).create()
@@ -36,6 +35,18 @@ def open_session(settings: SparkSettings) -> SparkSession:
         fresh: SparkSession = SparkSession.builder.remote(settings.spark_remote).create()
         return fresh
     return session
+
+
+def _classic(settings: SparkSettings, master: str) -> SparkSession:
+    # PySpark looks at this variable by itself, and refuses a master beside it.
+    os.environ.pop("SPARK_REMOTE", None)
+    builder = SparkSession.builder.master(master).appName("watershed")
+    properties = catalog_properties(settings)
+    if settings.spark_jars:
+        properties["spark.jars"] = ",".join(sorted(glob.glob(settings.spark_jars)))  # noqa: PTH207 - absolute or not
+    for name, value in properties.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
 
 
 def catalog_properties(settings: SparkSettings) -> dict[str, str]:

@@ -13,6 +13,10 @@ class SparkSettings(Settings):
         default=None,
         description="Run jobs in a Spark session of their own on this master instead (as for spark-submit)",
     )
+    spark_jars: str = Field(
+        default="",
+        description="With SPARK_MASTER and without spark-submit: pattern of the jars a session needs (`…/*.jar`)",
+    )
     s3_endpoint: str = Field(default="", description="URL of the S3 server that holds the lake; empty: Amazon's own")
     aws_access_key_id: str = Field(default="", description="Access key for `S3_ENDPOINT`")
     aws_secret_access_key: SecretStr = Field(default=SecretStr(""), description="Secret key for `S3_ENDPOINT`")
