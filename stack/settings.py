@@ -31,12 +31,6 @@ class StackSettings(Settings):
     kafka_controller_port: int = Field(default=21093, description="Port of Kafka's KRaft controller")
     redis_port: int = Field(default=21379, description="Port of Redis")
     postgres_port: int = Field(default=21432, description="Port of Postgres")
-    airflow_worker_log_port: int = Field(
-        default=21793, description="Port on which Airflow's scheduler serves task logs"
-    )
-    airflow_trigger_log_port: int = Field(
-        default=21794, description="Port on which Airflow's triggerer serves its logs"
-    )
     kafka_heap_mb: int = Field(default=320, ge=128, description="Kafka's Java heap in MiB")
     s3_heap_mb: int = Field(default=128, ge=64, description="The S3 server's Java heap in MiB")
     spark_heap_mb: int = Field(default=1024, ge=512, description="The Spark Connect server's Java heap in MiB")
