@@ -1,4 +1,10 @@
-{{ config(materialized="table", grants={"select": ["gate", "publisher"]}) }}
+{{
+    config(
+        materialized="table",
+        grants={"select": ["gate", "publisher"]},
+        post_hook="analyze {{ this }}",
+    )
+}}
 
 -- Read once at the start of the run, so that every model builds the same claim, and publish publishes what was built.
 with unpublished as (

@@ -167,12 +167,13 @@ def test_readers_see_the_marts_only(warehouse: Warehouse) -> None:
 
 
 def _versions(warehouse: Warehouse) -> dict[tuple[object, ...], object]:
-    """Which version of each row there is: another xmin, another write."""
+    """Which version of each row there is, published and built: another xmin, another write."""
     return {
-        (mart.name, *key): xmin
+        (mart.name, *key, schema): xmin
+        for schema, role in (("marts", "READER"), ("marts_build", "GATE"))
         for mart in MARTS
         for *key, xmin in warehouse.rows(
-            f"select tenant, period_start, {mart.dimensions[0]}, xmin::text from marts.{mart.name}"
+            f"select tenant, period_start, {mart.dimensions[0]}, xmin::text from {schema}.{mart.name}", role=role
         )
     }
 
