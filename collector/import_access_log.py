@@ -17,27 +17,15 @@ from typing import IO, Any
 from uuid import UUID
 
 from geoip2fast import GeoIP2Fast
-from pydantic import Field, SecretStr
 
 from collector.access_log import MAX_PAGE, BadLine, Request, parse_line, without_addresses
 from collector.bots import is_bot
 from collector.sender import MAX_BODY_BYTES, Event, Report, Sender
 from contracts.registry import Registry
-from runtime.settings import Settings
 
 LINE_HEADER = "Watershed-Line"
 UNKNOWN_REGION = "ZZ"
 _GZIP = b"\x1f\x8b"
-
-
-class ImportSettings(Settings):
-    """What the import of access logs talks to, and its secrets."""
-
-    collector_url: str = Field(description="URL of the collector")
-    write_key: SecretStr = Field(description="A server's or import's write key of the tenant that gets the events")
-    visitor_hash_key: SecretStr = Field(
-        min_length=16, max_length=64, description="Secret key of the hashes that stand for visitors"
-    )
 
 
 @dataclass

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from collector.import_access_log import Importer, ImportSettings, Summary, read_lines
+from collector.import_access_log import Importer, Summary, read_lines
+from collector.import_settings import ImportSettings
 from collector.sender import Sender, SendError
 
 app = typer.Typer(name="import-access-log", help="Import an access log through the collector.")

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException, Producer
 
 from collector.land_decode import Poison
 from collector.land_quality import REJECTS_TOPIC
+from collector.land_topic import CLIENT_LOG, RECONNECT_MS
 from runtime import log
 
 _NAMESPACE = uuid.UUID("6a1d3f4e-2b0c-5d7e-8f90-a1b2c3d4e5f6")
@@ -41,7 +42,9 @@ class Rejects:
                 "delivery.timeout.ms": round(timeout * 1000),
                 "linger.ms": 5,
                 "compression.type": "zstd",
-            }
+                "reconnect.backoff.ms": RECONNECT_MS,
+            },
+            logger=CLIENT_LOG,
         )
 
     def write(self, topic: str, topic_id: str, poison: Iterable[Poison]) -> None:

@@ -1,5 +1,6 @@
 """The lander's side of Kafka: which topics there are, how far they go, and reading partitions it assigned itself."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from collector.land_decode import Batch
 
 TIMEOUT = 10.0
 """Seconds any one question to the brokers may take."""
+RECONNECT_MS = 1000
+"""Milliseconds between tries to connect, at first; each failure is a line in the log."""
+CLIENT_LOG = logging.getLogger("librdkafka")
 _LOST = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._PARTITION_EOF}
 
@@ -37,7 +41,10 @@ class Brokers:
     """Questions to the brokers; safe to use from several threads."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "client.id": "lander"})
+        self._admin = AdminClient(
+            {"bootstrap.servers": bootstrap_servers, "client.id": "lander", "reconnect.backoff.ms": RECONNECT_MS},
+            logger=CLIENT_LOG,
+        )
 
     def describe(self, topics: Iterable[str]) -> dict[str, TopicInfo]:
         """Those of the topics that exist.
@@ -120,7 +127,9 @@ class Reader:
                 "fetch.wait.max.ms": 2000,
                 "queued.min.messages": 50_000,
                 "queued.max.messages.kbytes": 16_384,
-            }
+                "reconnect.backoff.ms": RECONNECT_MS,
+            },
+            logger=CLIENT_LOG,
         )
 
     def assign(self, offsets: Mapping[int, int]) -> None:
