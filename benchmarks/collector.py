@@ -1,8 +1,8 @@
 """How fast the collector is, and what it costs: ``python -m benchmarks.collector``.
 
-Starts a collector of its own (its own port, state and keys) against the Kafka named by KAFKA_BOOTSTRAP_SERVERS, loads it
-with wrk (or, where there is none, with a client of our own, which then is the slower of the two), and prints requests a
-second, latency, and CPU seconds of the collector's process for each million events. Events go to the tenant
+Starts a collector of its own (its own port, state and keys) against the Kafka named by KAFKA_BOOTSTRAP_SERVERS, loads
+it with wrk (or, where there is none, with a client of our own, which then is the slower of the two), and prints
+requests a second, latency, and CPU seconds of the collector's process for each million events. Events go to the tenant
 ``bench``.
 """
 
@@ -44,7 +44,8 @@ function request()
   local parts = {{}}
   for i = 1, batch do parts[i] = event() end
   local body = batch == 1 and parts[1] or "[" .. table.concat(parts, ",") .. "]"
-  return wrk.format("POST", "/events", {{["Authorization"] = "Bearer {secret}", ["Content-Type"] = "application/json"}}, body)
+  local headers = {{["Authorization"] = "Bearer {secret}", ["Content-Type"] = "application/json"}}
+  return wrk.format("POST", "/events", headers, body)
 end
 """
 
@@ -142,7 +143,8 @@ def accepted(port: int) -> float:
     """Events the collector has accepted so far."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         lines = answer.read().decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("watershed_collector_events_accepted_total"))
+    name = "watershed_collector_events_accepted_total"
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
 def main() -> None:
@@ -160,14 +162,14 @@ def main() -> None:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-    print(f"{'events/request':>14} {'connections':>11} {'requests/s':>10} {'events/s':>9} {'p50 ms':>7} {'p99 ms':>7} CPU-s/million")
+    out = sys.stdout.write
+    out("events/request connections requests/s  events/s  p50 ms  p99 ms CPU-s/million\n")
     for r in results:
-        print(
-            f"{r.batch:>14} {r.connections:>11} {r.requests_per_second:>10.0f} {r.events_per_second:>9.0f} "
-            f"{r.p50_ms:>7.1f} {r.p99_ms:>7.1f} {r.cpu_per_million:>13.1f}" + (f"  {r.failed} failed" if r.failed else "")
-        )
+        rates = f"{r.batch:>14} {r.connections:>11} {r.requests_per_second:>10.0f} {r.events_per_second:>9.0f}"
+        failed = f"  {r.failed} failed" if r.failed else ""
+        out(f"{rates} {r.p50_ms:>7.1f} {r.p99_ms:>7.1f} {r.cpu_per_million:>13.1f}{failed}\n")
     if chosen.json:
-        print(json.dumps({"collector": [asdict(r) for r in results]}))
+        out(json.dumps({"collector": [asdict(r) for r in results]}) + "\n")
 
 
 def start(folder: Path, *, profile: bool = False) -> tuple[subprocess.Popen[bytes], int]:
@@ -191,11 +193,12 @@ def start(folder: Path, *, profile: bool = False) -> tuple[subprocess.Popen[byte
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live").close()
-            return process, port
+            break
         except OSError:
             if time.monotonic() > deadline or process.poll() is not None:
                 raise
             time.sleep(0.1)
+    return process, port
 
 
 def _cpu(process: psutil.Process) -> float:
