@@ -4,6 +4,7 @@ A failed ``stop`` holds the tenants it names, at publication; a ``warn`` is only
 error and not a pass: nothing is written then, and publish refuses a run without results.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -60,7 +61,8 @@ def gate(settings: GateSettings, stage: Stage, run_id: UUID) -> Verdict:
             (settings.gate_results_days,),
         )
     logger = log.get(__name__)
-    for severity, say in (("stop", logger.error), ("warn", logger.warning)):
+    levels: tuple[tuple[Severity, Callable[..., object]], ...] = (("stop", logger.error), ("warn", logger.warning))
+    for severity, say in levels:
         for tenant, failed in verdict.failures(severity).items():
             say("expectation failed", severity=severity, tenant=tenant, failed=failed, run_id=str(run_id))
     return verdict

@@ -11,7 +11,7 @@ CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("ruff", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("mypy", ["mypy"]),
-    ("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "dbt_project"]),
+    ("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "dbt_project/models"]),
     ("contracts", ["watershed", "contracts", "generate", "--check"]),
     ("settings", ["python", "-m", "stack.settings_table", "--check"]),
 )

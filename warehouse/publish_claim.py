@@ -127,7 +127,7 @@ def _held(connection: psycopg.Connection, run_id: UUID, tenants: set[str]) -> di
         """,
         (run_id,),
     ).fetchall()
-    reasons = dict(failed)
+    reasons: dict[str, str] = dict(failed)
     everyone = reasons.pop(EVERY_TENANT, None)
     if everyone is not None:
         return {tenant: reasons.get(tenant, everyone) for tenant in tenants}
