@@ -3,38 +3,55 @@
 import glob
 import os
 import uuid
+from datetime import UTC, datetime
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql.connect.client.retries import DefaultPolicy
 
-from runtime import log
 from spark_jobs.catalog import CATALOG
 from spark_jobs.settings import SparkSettings
 
-logger = log.get(__name__)
-
-SESSION = uuid.UUID("6c6f6164-726f-4c6c-b570-730000000001")
-"""Jobs of one server share one session: a new one would open its catalog, its pools and its manifest cache anew."""
+_SESSIONS = uuid.UUID("6c6f6164-726f-4c6c-b570-730000000001")
+_SESSIONS_A_DAY = 100
+_RETRIES = 8
+"""From 50 ms up to 5 s apart: 25 s in all. The client's default is ten minutes, in which a load holds its locks."""
 
 
 def open_session(settings: SparkSettings) -> SparkSession:
     """The session that jobs run in; ``lake.<namespace>.<table>`` are the lake's tables in it.
 
     The Connect server has the catalog in its own settings; a classic session is given :func:`catalog_properties`.
+
+    :raises PySparkException: the server is away, or became so.
     """
     if settings.spark_master:
         return _classic(settings, settings.spark_master)
-    shared = f"{settings.spark_remote.rstrip('/')}/;session_id={SESSION}"
-    try:
-        session: SparkSession = SparkSession.builder.remote(shared).create()
-        session.conf.get("spark.sql.session.timeZone")
-    except PySparkException as error:
-        # The server closes idle sessions for good: their ids cannot be used again. So this one has none of ours.
-        logger.warning("the shared Spark session is closed, taking a new one", error=str(error)[:200])
-        fresh: SparkSession = SparkSession.builder.remote(settings.spark_remote).create()
-        return fresh
-    return session
+    return _shared(settings.spark_remote.rstrip("/"))
+
+
+def _shared(remote: str) -> SparkSession:
+    """Today's session, which all jobs share: a new one would open its catalog, its pools and its manifest cache anew.
+
+    The server closes a session that was idle for an hour, and its id can never be used again: then the next id is tried.
+    """
+    today = datetime.now(UTC).date().isoformat()
+    for number in range(_SESSIONS_A_DAY):
+        name = uuid.uuid5(_SESSIONS, f"{today} {number}")
+        session: SparkSession = SparkSession.builder.remote(f"{remote}/;session_id={name}").create()
+        client: Any = cast(Any, session).client  # only a Connect session has one, and the stubs do not tell them apart
+        client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES, max_backoff=5000)])
+        try:
+            session.conf.get("spark.sql.session.timeZone")
+        except PySparkException as error:
+            if "SESSION_CLOSED" not in str(error):
+                raise
+        else:
+            return session
+    fresh: SparkSession = SparkSession.builder.remote(remote).create()
+    return fresh
 
 
 def _classic(settings: SparkSettings, master: str) -> SparkSession:
