@@ -36,6 +36,8 @@ ERRORS = (
     ".ant-message-error, [data-test='error-toast'], .toast--danger, .alert-danger, "
     "[data-test='alert-dangerous'], .ant-alert-error"
 )
+PATIENCE = 120
+"""Seconds to wait for a page or its charts: a busy machine is slow, which is not what this looks for."""
 EMPTY = ".ant-empty, [data-test='empty-state'], .empty-state"
 SPINNER = "[data-test='loading-indicator'], .loading"
 ALL_DRAWN = """([chart, drawn, spinner]) => {
@@ -49,6 +51,10 @@ class BrowserSettings(SupersetSettings):
     """Where Superset is, who looks at it, and with which browser."""
 
     chromium_path: Path = Field(default=Path("/usr/bin/chromium"), description="Chromium that takes the screenshots")
+
+
+class LogInError(Exception):
+    """Superset does not let the browser in."""
 
 
 @dataclass
@@ -83,18 +89,32 @@ def logged_in(settings: BrowserSettings, width: int, height: int) -> Iterator[Pa
         )
         try:
             page = browser.new_page(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC")
-            page.goto(f"{settings.superset_url.rstrip('/')}/login/")
-            page.locator("#username, [data-test='username-input']").first.fill(settings.superset_user)
-            password = settings.superset_password.get_secret_value()
-            page.locator("#password, [data-test='password-input']").first.fill(password)
-            page.locator("[data-test='login-button'], button[type='submit'], input[type='submit']").first.click()
-            page.wait_for_url(lambda url: "/login" not in url)
+            page.set_default_timeout(PATIENCE * 1000)
+            _log_in(page, settings)
             yield page
         finally:
             browser.close()
 
 
-def look(page: Page, url: str, slug: str, picture: Path, seconds: float = 60) -> Look:
+def _log_in(page: Page, settings: BrowserSettings) -> None:
+    """Send what the log-in form sends, with the browser's cookies but without its page.
+
+    Superset's session is the cookie itself, and its log-in page goes on asking while a program has long filled in the
+    form: an answer that comes after the log-in brings the old cookie back.
+    """
+    base = settings.superset_url.rstrip("/")
+    login = {"username": settings.superset_user, "password": settings.superset_password.get_secret_value()}
+    token = page.request.post(f"{base}/api/v1/security/login", data={**login, "provider": "db"})
+    if not token.ok:
+        raise LogInError(f"{base} refuses {settings.superset_user}: {token.status}")
+    bearer = {"Authorization": f"Bearer {token.json()['access_token']}"}
+    csrf_token = page.request.get(f"{base}/api/v1/security/csrf_token/", headers=bearer).json()["result"]
+    page.request.post(f"{base}/login/", form={**login, "csrf_token": csrf_token}, max_redirects=0)
+    if not page.request.get(f"{base}/api/v1/me/").ok:
+        raise LogInError(f"{settings.superset_user} is not logged in to {base} after the log-in")
+
+
+def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIENCE) -> Look:
     """Open a dashboard, wait until every chart is drawn, take its picture, and say what is wrong."""
     seen = Look(slug, picture)
 
@@ -171,10 +191,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         settings = BrowserSettings.read()
-    except SettingsError as error:
+        looks = look_at_all(settings, chosen.output, chosen.tenant, chosen.width, chosen.height)
+    except (SettingsError, LogInError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    looks = look_at_all(settings, chosen.output, chosen.tenant, chosen.width, chosen.height)
     for seen in looks:
         sys.stdout.write(f"{seen.slug}: {seen.charts} charts, {seen.picture}\n")
         for wrong in seen.wrong:
