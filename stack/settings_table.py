@@ -5,6 +5,7 @@
 
 import argparse
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stack.settings import REPO
 
 PAGE = REPO / "docs" / "settings.md"
 COMMAND = "make generate"
+DECLARES = re.compile(r"^class \w+\((\w+Settings|Settings)\):", re.MULTILINE)
 INTRODUCTION = f"""\
 # Settings
 
@@ -24,9 +26,10 @@ credentials to `.local/env`. This page is generated from the code by `{COMMAND}`
 
 
 def classes() -> list[type[Settings]]:
-    """Every settings class of the project: rooms keep theirs in ``settings.py`` or ``*_settings.py``."""
-    for path in sorted(REPO.glob("*/*settings.py")):
-        importlib.import_module(".".join(path.relative_to(REPO).with_suffix("").parts))
+    """Every settings class of the project, wherever it stands."""
+    for path in sorted(REPO.glob("*/*.py")):
+        if DECLARES.search(path.read_text()):
+            importlib.import_module(".".join(path.relative_to(REPO).with_suffix("").parts))
     found: list[type[Settings]] = []
     queue = [Settings]
     while queue:

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import httpx
@@ -40,6 +42,13 @@ class Warehouse:
             cursor = connection.execute(query, values)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
+    def run(self, script: str, **values: object) -> None:
+        """Run several statements in one transaction; ``values`` are literals in all of them."""
+        with psycopg.ClientCursor(psycopg.connect(self._dsn)) as cursor:
+            cursor.execute(script, values)  # type: ignore[arg-type]
+            cursor.connection.commit()
+            cursor.connection.close()
+
     def one(self, query: str, *values: object) -> Any:
         return self.rows(query, *values)[0][0]
 
@@ -56,6 +65,20 @@ class Warehouse:
         rows = "select coalesce(md5(string_agg(m::text, '|' order by m::text)), '') from marts.{} m where tenant = %s"
         parts = [self.one(rows.format(mart), tenant) for mart in marts]
         return " ".join(parts)
+
+
+def send_page_view(env: Mapping[str, str], tenant: str) -> None:
+    """One page view of ``tenant``, now, with a key of its own."""
+    created = last_json(watershed(env, "keys", "create", "--tenant", tenant, "--kind", "server", "--json"))
+    event = {
+        "event_id": str(uuid.uuid4()),
+        "event_type": "page_view",
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "data": {"region": "DE", "page_name": "/only"},
+    }
+    authorised = {"Authorization": f"Bearer {created['key']}"}
+    answer = httpx.post(f"{env['COLLECTOR_URL']}/events", json=event, headers=authorised, timeout=30)
+    assert answer.status_code == httpx.codes.OK, answer.text
 
 
 class Airflow:

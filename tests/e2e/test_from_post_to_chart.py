@@ -1,9 +1,7 @@
 """From the HTTP answer to the chart, on the whole stack: what was sent is what the charts show."""
 
 import time
-import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from superset_config.bundle import Bundle
 from superset_config.rest import Superset, SupersetSettings
 from superset_config.screenshot import BrowserSettings, look_at_all
 from superset_config.verify import verify
-from tests.e2e.kit import Airflow, Warehouse, last_json, watershed
+from tests.e2e.kit import Airflow, Warehouse, last_json, send_page_view, watershed
 
 
 def test_the_charts_equal_what_was_sent_to_the_last_event(demo: dict[str, Any]) -> None:
@@ -67,18 +65,8 @@ def test_an_access_log_imported_twice_counts_once(
 def test_one_event_is_in_the_chart_within_the_waits_of_the_pipeline(
     env: Mapping[str, str], demo: dict[str, Any], warehouse: Warehouse, record_property: Any
 ) -> None:
-    created = last_json(watershed(env, "keys", "create", "--tenant", "one", "--kind", "server", "--json"))
-    event = {
-        "event_id": str(uuid.uuid4()),
-        "event_type": "page_view",
-        "occurred_at": datetime.now(UTC).isoformat(),
-        "data": {"region": "DE", "page_name": "/only"},
-    }
-    answer = httpx.post(
-        f"{env['COLLECTOR_URL']}/events", json=event, headers={"Authorization": f"Bearer {created['key']}"}
-    )
+    send_page_view(env, "one")
     accepted = time.monotonic()
-    assert answer.status_code == httpx.codes.OK, answer.text
     charted = "select coalesce(sum(page_views), 0) from marts.region_daily where tenant = 'one'"
     warehouse.until("the event is charted", lambda: warehouse.one(charted) > 0)
     record_property("seconds_from_answer_to_mart", round(time.monotonic() - accepted, 1))

@@ -1,56 +1,54 @@
 """What operators rely on: gates hold one tenant, lost triggers heal, a full rebuild changes no number."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
+from tests.e2e.kit import Airflow, Warehouse, send_page_view
 
-from tests.e2e.kit import Airflow, Warehouse
-
-TOUCH = """
+TOUCH_HOURS = """
+    update ledger.unpublished set change_id = nextval('ledger.change_seq') where tenant = %(tenant)s;
     insert into ledger.unpublished (type, tenant, hour, cause, received_from)
-    values ('page_view', %s, date_trunc('hour', now()), 'load', now())
-    on conflict (type, tenant, hour) do update
-    set change_id = nextval('ledger.change_seq'), changed_at = now(), claimed_by = null, claimed_change_id = null
+    select distinct 'page_view', tenant, date_trunc('hour', minute), 'repair', now()
+    from rollups.page_view_minute where tenant = %(tenant)s
+    on conflict (type, tenant, hour) do nothing
 """
-ROLLUP = """
-    insert into rollups.page_view_minute (tenant, minute, region, page_name, page_views, bot_page_views, visitors)
-    values (%s, date_trunc('minute', now()), 'DE', '/x', %s, 0, '{}')
-    on conflict (tenant, minute, region, page_name) do update set page_views = excluded.page_views
+TOUCH_MINUTES = """
+    insert into ledger.touched (type, tenant, minute, cause, received_from)
+    select distinct 'page_view', tenant, minute, 'repair', now()
+    from rollups.page_view_minute where tenant = %(tenant)s
+    on conflict (type, tenant, minute) do nothing
 """
+SHOWN = "select coalesce(sum(page_views), 0) from marts.region_daily where tenant = %s"
+HELD = "select count(*) from marts.freshness where tenant = %s and held_because is not null"
 
 
-@pytest.fixture
-def bad_tenant(warehouse: Warehouse) -> Iterator[str]:
-    """A tenant whose rollups hold a number that cannot be; gone again afterwards."""
-    tenant = "impossible"
-    yield tenant
-    for table in ("rollups.page_view_minute", "ledger.unpublished", "marts_build.region_hourly"):
-        warehouse.rows(f"delete from {table} where tenant = %s", tenant)
+def test_a_stop_holds_its_tenant_back_and_no_other(
+    env: Mapping[str, str], demo: dict[str, Any], warehouse: Warehouse
+) -> None:
+    for tenant in ("damaged", "sound"):
+        send_page_view(env, tenant)
+    warehouse.until("both are charted", lambda: warehouse.one(SHOWN, "damaged") + warehouse.one(SHOWN, "sound") == 2)
+    warehouse.rows("update rollups.page_view_minute set page_views = -5 where tenant = 'damaged'")
+    warehouse.run(TOUCH_HOURS, tenant="damaged")
+    send_page_view(env, "sound")
+    warehouse.until("the other tenant is published", lambda: warehouse.one(SHOWN, "sound") == 2)
+    warehouse.until("the damaged tenant is held, with a reason", lambda: warehouse.one(HELD, "damaged") == 1)
+    assert warehouse.one(SHOWN, "damaged") == 1
+    # Computed anew from the lake it is whole again, and published without anybody asking.
+    warehouse.run(TOUCH_MINUTES, tenant="damaged")
+    warehouse.until("the mended tenant is released", lambda: warehouse.one(HELD, "damaged") == 0)
+    assert warehouse.one(SHOWN, "damaged") == 1
 
 
-def test_a_stop_holds_its_tenant_back_and_no_other(bad_tenant: str, demo: dict[str, Any], warehouse: Warehouse) -> None:
-    warehouse.rows(ROLLUP, bad_tenant, -5)
-    warehouse.rows(TOUCH, bad_tenant)
-    warehouse.rows(ROLLUP, "possible", 5)
-    warehouse.rows(TOUCH, "possible")
-    shown = "select coalesce(sum(page_views), 0) from marts.region_daily where tenant = %s"
-    warehouse.until("the other tenant is published", lambda: warehouse.one(shown, "possible") == 5)
-    held = "select count(*) from marts.freshness where tenant = %s and held_because is not null"
-    warehouse.until("the bad tenant is held with a reason", lambda: warehouse.one(held, bad_tenant) == 1)
-    assert warehouse.one("select count(*) from marts.region_hourly where tenant = %s", bad_tenant) == 0
-    # Its claim waits: mended, it is published without anybody asking.
-    warehouse.rows(ROLLUP, bad_tenant, 7)
-    warehouse.rows(TOUCH, bad_tenant)
-    warehouse.until("the mended tenant is published", lambda: warehouse.one(shown, bad_tenant) == 7)
-
-
-def test_a_lost_trigger_heals(demo: dict[str, Any], warehouse: Warehouse) -> None:
-    """Nobody tells Airflow that these rollups changed: build_marts looks by itself."""
-    warehouse.rows(ROLLUP, "unannounced", 3)
-    warehouse.rows(TOUCH, "unannounced")
-    shown = "select coalesce(sum(page_views), 0) from marts.region_daily where tenant = 'unannounced'"
-    warehouse.until("build_marts has looked", lambda: warehouse.one(shown) == 3)
+def test_a_lost_trigger_heals(env: Mapping[str, str], demo: dict[str, Any], warehouse: Warehouse) -> None:
+    """Nobody tells Airflow that these hours wait: build_marts looks by itself."""
+    send_page_view(env, "unannounced")
+    warehouse.until("the event is charted", lambda: warehouse.one(SHOWN, "unannounced") == 1)
+    published = "select count(*) from ledger.publications where tenant = 'unannounced'"
+    before = warehouse.one(published)
+    warehouse.run(TOUCH_HOURS, tenant="unannounced")
+    warehouse.until("build_marts has looked", lambda: warehouse.one(published) > before)
+    assert warehouse.one("select count(*) from ledger.unpublished where tenant = 'unannounced'") == 0
 
 
 def test_a_full_rebuild_shows_each_model_and_changes_no_number(
