@@ -36,7 +36,8 @@ def classes() -> list[type[Settings]]:
         for subclass in queue.pop().__subclasses__():
             found.append(subclass)
             queue.append(subclass)
-    return sorted(found, key=lambda cls: (cls.__module__, cls.__name__))
+    # One that inherits from two others is found twice.
+    return sorted(set(found), key=lambda cls: (cls.__module__, cls.__name__))
 
 
 def page() -> str:
