@@ -21,6 +21,7 @@ def variables(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
     return {
         **environment.of("superset", settings, secrets),
         "FLASK_APP": "superset.app:create_app()",
+        "MALLOC_ARENA_MAX": "2",  # eight threads with an arena each kept a quarter more memory
         "SUPERSET_CONFIG_PATH": str(CONFIG),
         "SUPERSET_METADATA_DSN": "postgresql+psycopg2" + metadata.removeprefix("postgresql"),
         "SUPERSET_SECRET_KEY": secrets["superset_secret_key"],
