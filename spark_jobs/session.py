@@ -16,8 +16,8 @@ from spark_jobs.settings import SparkSettings
 
 _SESSIONS = uuid.UUID("6c6f6164-726f-4c6c-b570-730000000001")
 _SESSIONS_A_DAY = 100
-_RETRIES = 8
-"""From 50 ms up to 5 s apart: 25 s in all. The client's default is ten minutes, in which a load holds its locks."""
+_RETRIES = 6
+"""From 50 ms up to 5 s apart: some 20 s in all. By default it is ten minutes, in which a load would hold its locks."""
 
 
 def open_session(settings: SparkSettings) -> SparkSession:
@@ -35,19 +35,20 @@ def open_session(settings: SparkSettings) -> SparkSession:
 def _shared(remote: str) -> SparkSession:
     """Today's session, which all jobs share: a new one would open its catalog, its pools and its manifest cache anew.
 
-    The server closes a session that was idle for an hour, and its id can never be used again: then the next id is tried.
+    The server closes what was idle for an hour, and such an id can never be used again: then the next one is tried.
     """
     today = datetime.now(UTC).date().isoformat()
     for number in range(_SESSIONS_A_DAY):
         name = uuid.uuid5(_SESSIONS, f"{today} {number}")
         session: SparkSession = SparkSession.builder.remote(f"{remote}/;session_id={name}").create()
-        client: Any = cast(Any, session).client  # only a Connect session has one, and the stubs do not tell them apart
+        client = cast(Any, session).client  # only a Connect session has one, and the stubs do not tell them apart
         client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES, max_backoff=5000)])
         try:
             session.conf.get("spark.sql.session.timeZone")
         except PySparkException as error:
             if "SESSION_CLOSED" not in str(error):
                 raise
+            session.stop()  # else it stays the default of threads that have none of their own
         else:
             return session
     fresh: SparkSession = SparkSession.builder.remote(remote).create()

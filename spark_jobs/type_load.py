@@ -28,11 +28,18 @@ class LazySpark:
         self._settings = settings
         self._lock = Lock()
         self._session: SparkSession | None = None
+        self._failure: Exception | None = None
 
     def __call__(self) -> SparkSession:
         with self._lock:
+            if self._failure is not None:
+                raise self._failure  # not tried anew for each type: to be told that it is away takes half a minute
             if self._session is None:
-                self._session = open_session(self._settings)
+                try:
+                    self._session = open_session(self._settings)
+                except Exception as error:
+                    self._failure = error
+                    raise
             return self._session
 
 

@@ -122,6 +122,7 @@ class Probe:
     settings: LoadSettings
     catalog: SqlCatalog
     watershed: psycopg.Connection[dict[str, Any]]
+    folder: Path
     land_seq: int = 0
 
     def row(self, tenant: str, arrival: Arrival) -> dict[str, Any]:
@@ -225,7 +226,7 @@ def probe(stack: Any, load_settings: LoadSettings, tmp_path_factory: pytest.Temp
     with psycopg.connect(
         stack.env["WAREHOUSE_DSN"], autocommit=True, row_factory=dict_row, options="-c timezone=UTC"
     ) as c:
-        yield Probe(contract, load_settings, catalog, c)
+        yield Probe(contract, load_settings, catalog, c, folder)
         c.execute(f"drop table rollups.{contract.rollup_table}".encode())
         for table in LEDGER:
             c.execute(f"delete from ledger.{table} where type = %s".encode(), (name,))
