@@ -48,7 +48,9 @@ def as_server_user() -> list[str]:
     user = pwd.getpwnam(UNPRIVILEGED)
     keep = "-all,+dac_override"
     as_user = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return ["setpriv", *as_user, f"--inh-caps={keep}", f"--ambient-caps={keep}", "--"]
+    # Without this bit access(2), by which Postgres finds its own programs, would not count that right.
+    bits = "--securebits=+no_setuid_fixup"
+    return ["setpriv", *as_user, bits, f"--inh-caps={keep}", f"--ambient-caps={keep}", "--"]
 
 
 def dsn(settings: StackSettings, secrets: Mapping[str, str], role: str, database: str = "warehouse") -> str:

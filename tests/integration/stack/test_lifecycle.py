@@ -1,6 +1,7 @@
 """The stack survives kills, leaves nothing behind, and says what stands in its way; on real servers."""
 
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -156,3 +157,14 @@ def test_reset_deletes_only_after_saying_what(small: Callable[[], Stack]) -> Non
     stack.reset(silent)
     assert stack.doomed() == []
     assert stack.supervisor.strays() == []
+
+
+def test_postgres_finds_its_programs_in_a_folder_that_only_its_owner_may_enter(tmp_path: Path) -> None:
+    """As root the server runs as somebody else, and a project may lie in root's own home."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    argv = [*postgres.as_server_user(), "test", "-x", str(program)]
+    assert subprocess.run(argv, check=False).returncode == 0
