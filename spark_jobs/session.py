@@ -56,8 +56,9 @@ def _shared(remote: str) -> SparkSession:
 
 
 def _classic(settings: SparkSettings, master: str) -> SparkSession:
-    # PySpark looks at this variable by itself, and refuses a master beside it.
-    os.environ.pop("SPARK_REMOTE", None)
+    # PySpark looks at these by itself (the second it sets, for children too), and refuses a master beside them.
+    for name in ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
+        os.environ.pop(name, None)
     builder = SparkSession.builder.master(master).appName("watershed")
     properties = catalog_properties(settings)
     if settings.spark_jars:
