@@ -40,7 +40,7 @@ def _airflow(page: Page, settings: PictureSettings) -> None:
 
 def _dbt(page: Page, settings: PictureSettings) -> None:
     page.goto(f"{settings.dbt_docs_url}#!/model/model.watershed.region_daily")
-    page.get_by_text("page_views").first.wait_for()
+    page.locator("h1").filter(has_text="region_daily").first.wait_for()
 
 
 def _data_docs(page: Page, settings: PictureSettings) -> None:
