@@ -79,12 +79,12 @@ class Stack:
                 say("supervisor", f"ended {swept} processes that were left")
 
     def status(self) -> list[ProgramStatus]:
-        """How each program is; empty when the stack is down."""
+        """How each of the programs asked for is; empty when the stack is down."""
         if not self.supervisor.alive():
             return []
         known = self.supervisor.info()
         rows = []
-        for program in self.programs:
+        for program in (part for part in self.parts if isinstance(part, Program)):
             info = known.get(program.name, {"statename": "UNKNOWN", "pid": 0, "start": 0, "stdout_logfile": ""})
             running = info["statename"] in {"STARTING", "RUNNING"}
             up = int(time.time()) - info["start"] if running else 0
