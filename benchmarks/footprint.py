@@ -35,11 +35,17 @@ CHARTED = "select coalesce(sum(page_views), 0) from marts.region_daily where ten
 def cpu_seconds(stack: Stack) -> float:
     """CPU seconds that the stack's processes, and their ended children, have used so far."""
     total = 0.0
-    for process in stack.supervisor.strays():
+    found = set(stack.supervisor.strays())
+    for process in list(found):
+        try:
+            found.update(process.children(recursive=True))  # Postgres's change their title over their environment
+        except psutil.NoSuchProcess:
+            continue  # its time is its parent's now
+    for process in found:
         try:
             total += sum(process.cpu_times()[:4])
         except psutil.NoSuchProcess:
-            continue  # its time is its parent's now
+            continue
     return total
 
 

@@ -16,7 +16,9 @@ def base() -> dict[str, str]:
     """What every process gets, whoever started the stack and with whatever environment."""
     passed = {name: os.environ[name] for name in ("HOME", "JAVA_HOME", "TMPDIR") if name in os.environ}
     path = f"{LOCAL / 'envs' / 'core' / 'bin'}:{os.environ['PATH']}"
-    return {**passed, "PATH": path, "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
+    fixed = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
+    # A process that changes its title must not write it over the environment, by which the stack knows its own.
+    return {**passed, **fixed, "PATH": path, "SPT_NOENV": "1"}
 
 
 def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
