@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .local/envs/core/bin
 WATERSHED := $(BIN)/watershed
-RATE ?= 100
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo up down status reset test check bench generate new-event screenshots
@@ -13,7 +12,7 @@ help: ## List the targets
 setup: ## Install everything, pinned and checked, under .local/ (idempotent)
 	@$(PYTHON) stack/install.py
 
-setup-dev:
+setup-dev: ## Also install what tests and linters need
 	@$(PYTHON) stack/install.py --dev --quiet
 
 demo: setup ## Start the stack, send 35 days of events, and prove the charts equal what was sent (LOG=path: an access log instead)

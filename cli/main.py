@@ -71,7 +71,9 @@ def adopt_stack_environment() -> None:
         return
     for line in file.read_text().splitlines():
         name, _, value = line.partition("=")
-        os.environ.setdefault(name, value)
+        if name != "WATERSHED_STATE":  # of a folder that was copied it names the original, whose stack this is not
+            os.environ.setdefault(name, value)
+    os.environ.setdefault("WATERSHED_STATE", str(file.parent.resolve()))
 
 
 def main() -> None:

@@ -46,7 +46,11 @@ class SegmentReader:
         """
         found: list[tuple[int, bytes]] = []
         at = start
+        firsts = {first for first, _ in segments_of(self._folder)}
         while at < stop:
+            if at in firsts and self._first != at:
+                # Behind a segment's last record there may be the leftover of a write that failed: never acknowledged.
+                self._at = -1
             file = self._open(at) if self._file is None or self._at != at else self._file
             payload = next_record(file)
             if payload is None:

@@ -14,7 +14,7 @@ ADMIN = "admin"
 
 def base() -> dict[str, str]:
     """What every process gets, whoever started the stack and with whatever environment."""
-    passed = {name: os.environ[name] for name in ("HOME", "JAVA_HOME", "TMPDIR") if name in os.environ}
+    passed = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
     path = f"{LOCAL / 'envs' / 'core' / 'bin'}:{os.environ['PATH']}"
     fixed = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
     # A process that changes its title must not write it over the environment, by which the stack knows its own.

@@ -46,15 +46,17 @@ def bring_up(parts: Sequence[Part], supervisor: Supervisor, ready_seconds: float
     running: dict[Future[None], str] = {}
     failure: BaseException | None = None
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="up") as pool:
-        while sorter.is_active() and failure is None:
-            for name in sorter.get_ready():
-                running[pool.submit(_one, by_name[name], supervisor, ready_seconds, say, cancelled)] = name
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                name = running.pop(future)
-                failure = failure or future.exception()
-                sorter.done(name)
-        if failure is not None:
+        try:
+            while sorter.is_active() and failure is None:
+                for name in sorter.get_ready():
+                    running[pool.submit(_one, by_name[name], supervisor, ready_seconds, say, cancelled)] = name
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    name = running.pop(future)
+                    failure = failure or future.exception()
+                    sorter.done(name)
+        finally:
+            # After a failure, or Ctrl-C, nobody waits for the others any more.
             cancelled.set()
     if failure is not None:
         raise failure

@@ -5,6 +5,8 @@ stamp that names what it installed (a hash of its lock file), so a finished step
 interrupted one is done again.
 """
 
+from __future__ import annotations  # an older Python must get as far as being told that it is too old
+
 import argparse
 import hashlib
 import os
@@ -21,7 +23,7 @@ REPO = Path(__file__).resolve().parent.parent
 LOCAL = REPO / ".local"
 REQUIREMENTS = REPO / "requirements"
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
-OLDEST_JAVA = 17
+OLDEST_JAVA, NEWEST_JAVA = 17, 21
 DISK_NEEDED_GB = 8
 IVY_PROCESSES = 4
 
@@ -53,7 +55,9 @@ def check_machine() -> None:
             )
     java = shutil.which("java")
     if java is None:
-        raise CannotInstall(f"java is missing: install a Java {OLDEST_JAVA}+ runtime (Debian: openjdk-17-jre-headless)")
+        raise CannotInstall(
+            f"java is missing: install a Java {OLDEST_JAVA} to {NEWEST_JAVA} runtime (Debian: openjdk-17-jre-headless)"
+        )
     # `java -version` costs a JVM start; the answer for this very binary is remembered.
     real = Path(java).resolve()
     stamp = LOCAL / "setup" / "java"
@@ -62,9 +66,11 @@ def check_machine() -> None:
         return
     version = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     match = re.search(r'version "(\d+)', version)
-    if match is None or int(match[1]) < OLDEST_JAVA:
+    if match is None or not OLDEST_JAVA <= int(match[1]) <= NEWEST_JAVA:
         found = version.splitlines()[0] if version else "nothing it would say"
-        raise CannotInstall(f"java is too old ({found}): install a Java {OLDEST_JAVA}+ runtime, or set PATH to one")
+        raise CannotInstall(
+            f"this java does not serve ({found}): install Java {OLDEST_JAVA} to {NEWEST_JAVA}, or set PATH to one"
+        )
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(known)
 

@@ -97,7 +97,19 @@ class Stack:
     def doomed(self) -> list[Path]:
         """What :meth:`reset` would delete."""
         state = self.settings.watershed_state
-        names = ("data", "logs", "run", "site", "env", "secrets.json", "keys.json", "airflow")
+        names = (
+            "data",
+            "logs",
+            "run",
+            "site",
+            "env",
+            "secrets.json",
+            "keys.json",
+            "airflow",
+            "gate",
+            "dbt",
+            "pictures",
+        )
         return [state / name for name in names if (state / name).exists()]
 
     def reset(self, say: Progress) -> None:

@@ -56,7 +56,7 @@ def main() -> int:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=browser_settings.chromium_path, args=list(BROWSER_ARGUMENTS), headless=True
+            executable_path=browser_settings.browser, args=list(BROWSER_ARGUMENTS), headless=True
         )
         for name, open_page in (("airflow", _airflow), ("dbt-docs", _dbt), ("data-docs", _data_docs)):
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB", timezone_id="UTC")

@@ -141,18 +141,16 @@ stdout_logfile_backups={ROTATED_KEPT}
         if self.info()[name]["statename"] not in {"STOPPED", "EXITED", "FATAL"}:
             self._rpc().stopProcess(name, True)
 
-    def stop(self, seconds: float = 120) -> None:
+    def stop(self, seconds: float = 400) -> None:
         """Stop every program, the last started first, then the supervisor itself; wait for it."""
         pid_file = self._run / "supervisord.pid"
         pid = int(pid_file.read_text()) if pid_file.exists() else None
         self._rpc().shutdown()
-        if pid is not None and psutil.pid_exists(pid):
-            try:
-                psutil.Process(pid).wait(seconds)
-            except psutil.NoSuchProcess:
-                return
-            except psutil.TimeoutExpired as error:
-                raise StackError(f"the supervisor (pid {pid}) is still stopping after {seconds:.0f} s") from error
+        deadline = time.monotonic() + seconds
+        while pid is not None and not _ended(pid):
+            if time.monotonic() > deadline:
+                raise StackError(f"the supervisor (pid {pid}) is still stopping after {seconds:.0f} s")
+            time.sleep(0.1)
 
     def strays(self) -> list[psutil.Process]:
         """Processes of this stack, found by their environment, whether or not a supervisor knows them."""
@@ -172,11 +170,11 @@ stdout_logfile_backups={ROTATED_KEPT}
         left = self.strays()
         for process in left:
             # For Postgres SIGTERM means "once every client has left"; SIGINT means now, and cleanly.
-            _signal(process, signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
-        _, stubborn = psutil.wait_procs(left, timeout=20)
+            _signal(process, signal.SIGTERM, of_postgres=signal.SIGINT)
+        stubborn = _wait(left, 20)
         for process in stubborn:
-            _signal(process, signal.SIGKILL)
-        psutil.wait_procs(stubborn, timeout=10)
+            _signal(process, signal.SIGKILL, of_postgres=signal.SIGKILL)
+        _wait(stubborn, 10)
         return len(left)
 
     def _rpc(self) -> Any:
@@ -184,11 +182,29 @@ stdout_logfile_backups={ROTATED_KEPT}
         return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
+def _signal(process: psutil.Process, number: signal.Signals, of_postgres: signal.Signals) -> None:
     try:
-        process.send_signal(number)
+        process.send_signal(of_postgres if process.name() == "postgres" else number)
     except psutil.NoSuchProcess:
         return
+
+
+def _ended(pid: int) -> bool:
+    """Whether ``pid`` is gone, or is a zombie that nobody reaps: in a container the first process often does not."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _wait(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those of ``processes`` that have not ended after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    left = list(processes)
+    while left and time.monotonic() < deadline:
+        left = [process for process in left if not _ended(process.pid)]
+        time.sleep(0.05)
+    return left
 
 
 def _quoted(text: str) -> str:

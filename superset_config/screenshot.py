@@ -7,6 +7,7 @@ browser's console; a request that failed. Needs the core environment (Playwright
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,7 +51,18 @@ ALL_DRAWN = """([chart, drawn, spinner]) => {
 class BrowserSettings(SupersetSettings):
     """Where Superset is, who looks at it, and with which browser."""
 
-    chromium_path: Path = Field(default=Path("/usr/bin/chromium"), description="Chromium that takes the screenshots")
+    chromium_path: Path = Field(default=Path("chromium"), description="Chromium of the page tests and the pictures")
+
+    @property
+    def browser(self) -> Path:
+        """Where the browser is.
+
+        :raises SettingsError: it is neither at ``CHROMIUM_PATH`` nor, by that name, on the PATH.
+        """
+        found = shutil.which(self.chromium_path)
+        if found is None:
+            raise SettingsError(f"there is no {self.chromium_path}: install Chromium, or set CHROMIUM_PATH to one")
+        return Path(found)
 
 
 class LogInError(Exception):
@@ -85,7 +97,7 @@ def logged_in(settings: BrowserSettings, width: int, height: int) -> Iterator[Pa
     """A page of a browser that is logged in to Superset."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=settings.chromium_path, args=list(BROWSER_ARGUMENTS), headless=True
+            executable_path=settings.browser, args=list(BROWSER_ARGUMENTS), headless=True
         )
         try:
             page = browser.new_page(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC")

@@ -11,6 +11,16 @@ from tests.e2e.kit import Airflow, Warehouse, last_json, watershed
 
 ACCESS_LOG = REPO.parent / "shared" / "data" / "access_log.gz"
 PAGE_VIEWS = 20_000
+MOST_SECONDS = 2400
+"""For one test and the fixtures it is the first to need: every server's start, and the demo's own patience."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End-to-end tests wait for the whole pipeline; each wait inside has its own, shorter bound."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.timeout(MOST_SECONDS))
 
 
 @pytest.fixture(scope="session")
