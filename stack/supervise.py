@@ -147,7 +147,7 @@ stdout_logfile_backups={ROTATED_KEPT}
         pid = int(pid_file.read_text()) if pid_file.exists() else None
         self._rpc().shutdown()
         deadline = time.monotonic() + seconds
-        while pid is not None and not _ended(pid):
+        while pid is not None and not ended(pid):
             if time.monotonic() > deadline:
                 raise StackError(f"the supervisor (pid {pid}) is still stopping after {seconds:.0f} s")
             time.sleep(0.1)
@@ -189,7 +189,7 @@ def _signal(process: psutil.Process, number: signal.Signals, of_postgres: signal
         return
 
 
-def _ended(pid: int) -> bool:
+def ended(pid: int) -> bool:
     """Whether ``pid`` is gone, or is a zombie that nobody reaps: in a container the first process often does not."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
@@ -202,7 +202,7 @@ def _wait(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Pr
     deadline = time.monotonic() + seconds
     left = list(processes)
     while left and time.monotonic() < deadline:
-        left = [process for process in left if not _ended(process.pid)]
+        left = [process for process in left if not ended(process.pid)]
         time.sleep(0.05)
     return left
 

@@ -13,6 +13,7 @@ from stack.lifecycle import Stack
 from stack.programs import StackError
 from stack.servers import postgres
 from stack.settings import StackSettings
+from stack.supervise import ended
 
 SMALL = ("postgres-roles", "redis")
 
@@ -44,7 +45,7 @@ def test_up_is_ready_and_down_leaves_no_process(small: Callable[[], Stack]) -> N
     family = stack.supervisor.strays()
     assert len(family) >= 3
     stack.down(silent)
-    assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    assert [process for process in family if not ended(process.pid)] == []
     assert stack.status() == []
 
 
@@ -73,7 +74,7 @@ def test_up_recovers_after_the_supervisor_itself_was_killed(small: Callable[[], 
     after = pids(small())
     assert set(after) == set(before)
     assert not set(before.values()) & set(after.values())
-    assert not [pid for pid in before.values() if psutil.pid_exists(pid)]
+    assert [pid for pid in before.values() if not ended(pid)] == []
 
 
 def test_a_second_up_changes_nothing(small: Callable[[], Stack]) -> None:
