@@ -5,22 +5,28 @@ runs the operator with a context made up here; CASE is a JSON object.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 FORBIDDEN = ("socket.connect", "subprocess.Popen", "os.system", "os.fork", "os.remove", "os.rename", "os.mkdir")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def watch_parsing(events: list[str]) -> None:
-    """Note into ``events`` whatever a file that is being parsed does beyond reading."""
+    """Note into ``events`` whatever a file that is being parsed does beyond reading.
+
+    Judges the flags, so that ``os.open`` is seen too; a number is a file that was judged when it was opened. Python's
+    own byte-code cache and the null device are no trace of the file.
+    """
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
-        if (event in FORBIDDEN or writes) and not str(arguments[0]).endswith("__pycache__"):
+        writes = event == "open" and not isinstance(arguments[0], int) and arguments[2] & WRITING
+        if event in FORBIDDEN or writes:
             shown = str(arguments[:2])
-            if ".pyc" not in shown and "/dev/null" not in shown:
+            if not any(harmless in shown for harmless in (".pyc", "__pycache__", "/dev/null")):
                 events.append(f"{event}{shown}")
 
     sys.addaudithook(hook)

@@ -44,6 +44,7 @@ class AirflowSide:
         self.env = {
             "PATH": os.environ["PATH"],
             "HOME": str(place),
+            "PYTHONPYCACHEPREFIX": str(place / "__pycache__"),  # as in a fresh clone: nothing compiled yet
             "AIRFLOW_HOME": str(place / "airflow"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__FERNET_KEY": RANDOM,
