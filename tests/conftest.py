@@ -12,7 +12,8 @@ from stack.lifecycle import Stack
 from stack.settings import LOCAL, StackSettings
 
 REPO = Path(__file__).resolve().parent.parent
-TEST_PORT_OFFSET = 1000
+TEST_PORT_OFFSET = int(os.environ.get("WATERSHED_TEST_PORT_OFFSET", "1000"))
+"""Where the test stack's ports begin; another number lets two checkouts of one machine be tested at once."""
 SERVERS = ("topics", "lake-tables", "warehouse-schema", "redis", "spark-connect")
 """The parts that integration tests stand on; the end-to-end tests start the rest."""
 

@@ -1,5 +1,6 @@
 """The stack survives kills, leaves nothing behind, and says what stands in its way; on real servers."""
 
+import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from stack.settings import StackSettings
 from stack.supervise import ended
 
 SMALL = ("postgres-roles", "redis")
+PORT_OFFSET = int(os.environ.get("WATERSHED_TEST_PORT_OFFSET", "1000")) + 2000
 
 
 def silent(_part: str, _what: str) -> None:
@@ -25,7 +27,7 @@ def silent(_part: str, _what: str) -> None:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Callable[[], Stack]]:
     """A stack of Postgres and Redis only; called again, it is the same stack met by a new command."""
-    settings = StackSettings(watershed_state=tmp_path / "state", port_offset=3000, disk_needed_mb=10)
+    settings = StackSettings(watershed_state=tmp_path / "state", port_offset=PORT_OFFSET, disk_needed_mb=10)
 
     def make() -> Stack:
         return Stack(settings, SMALL)
