@@ -57,7 +57,7 @@ def check(settings: GateSettings, stage: Stage, run_id: UUID, suites: Sequence[S
     by_name = {result.suite_name: result for result in outcome.run_results.values()}
     findings = tuple(finding for suite in suites for finding in _findings(suite, by_name[suite.name]))
     stopped = any(finding.severity == "stop" and not finding.success for finding in findings)
-    if stopped or data_docs.due(settings, stage):
+    if stopped or data_docs.due(settings, stage, run):
         data_docs.show(settings, context, list(by_name), list(outcome.run_results), run)
     else:
         data_docs.forget(settings, run)

@@ -86,9 +86,13 @@ def build_all(settings: DataDocsSettings, gx_context: Any) -> None:
     pages.finish(settings.data_docs, settings.validations)
 
 
-def due(settings: DataDocsSettings, stage: str) -> bool:
-    """Whether a run that failed nothing is shown: pages cost more than checks, so only now and then."""
-    shown = [path.stat().st_mtime for path in _runs(settings.data_docs / "validations") if path.name.startswith(stage)]
+def due(settings: DataDocsSettings, stage: str, run: str) -> bool:
+    """Whether ``run``, which failed nothing, is shown: pages cost more than checks, so only now and then.
+
+    Judged by the results that are kept and not by their pages, which each start of the stack writes anew.
+    """
+    others = [path for path in _runs(settings.validations) if path.name != run]
+    shown = [path.stat().st_mtime for path in others if path.name.startswith(f"{stage} ")]
     return not shown or time.time() - max(shown) >= settings.data_docs_seconds
 
 
