@@ -55,9 +55,9 @@ def jars(coordinate: str, *besides: str) -> str:
 
 
 def go_program(package: str, version: str) -> Path:
-    """A program built from its Go module (Go 1.21 or newer must be installed)."""
+    """A program built from its Go module (Go must be installed; 1.26 was used)."""
     if shutil.which("go") is None:
-        raise SystemExit(f"go is missing: install Go 1.21 or newer to build {package}")
+        raise SystemExit(f"go is missing: install Go (1.26 was used) to build {package}")
     place = PLACE / "go" / version
     program = place / package.rsplit("/", 1)[1]
     if not program.exists():
