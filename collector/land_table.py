@@ -183,7 +183,7 @@ class TableLander(threading.Thread):
 
         :raises Fenced: another lander has landed it.
         """
-        decoded = self._decode(batch)
+        decoded, table = self._decode(batch, table)
         failures = 0
         while True:
             try:
@@ -224,16 +224,17 @@ class TableLander(threading.Thread):
             self._stop_asked.wait(self._settings.land_paused_seconds)
         return table, base, decoded.newer is None
 
-    def _decode(self, batch: Batch) -> Decoded:
+    def _decode(self, batch: Batch, table: Table) -> tuple[Decoded, Table]:
+        """The batch by the newest contract, and the table that has its columns."""
         decoded = self._decoder.decode(batch)
         if decoded.surprised or decoded.newer:
             fresh = self._new_decoder()
             if fresh.spec != self._decoder.spec:
                 # The contract grew while we ran: the table grows first, then the same messages are read anew.
+                table = ensure_table(self._servers.catalog(), fresh.spec)
                 self._decoder = fresh
-                ensure_table(self._servers.catalog(), fresh.spec)
                 decoded = fresh.decode(batch)
-        return decoded
+        return decoded, table
 
     def _expire(self, table: Table) -> Table:
         """Forget snapshots past their keeping; only ever between two appends of this thread."""
