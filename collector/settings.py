@@ -78,7 +78,9 @@ class CollectorSettings(Settings):
         default=5.0, gt=0, description="Time between two receipts on `collector_receipts`, in seconds"
     )
     collector_stop_seconds: float = Field(
-        default=15.0, gt=0, description="How long a stop waits for requests at work and the last receipt, in seconds"
+        default=15.0,
+        gt=0,
+        description="How long a stop may take for requests at work and the last receipt, in seconds",
     )
 
     kafka_replication_factor: int = Field(default=1, ge=1, description="Copies of each partition of a new topic")
