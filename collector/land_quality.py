@@ -60,6 +60,7 @@ COLLECTOR_RECEIPTS = TableSpec(
         LakeColumn("closed", "boolean", True, "Whether nothing more will come of this process."),
         LakeColumn("at", "timestamp", True, "When the receipt was written, UTC."),
         *_KAFKA,
+        LakeColumn("retired", "string", False, "Of a receipt that an operator wrote for a lost process, JSON."),
     ),
     "at",
     "The collectors' own word on what they took, cumulative.",
@@ -98,6 +99,20 @@ class Receipt(msgspec.Struct, gc=False):
     durable_through: _Instant
     closed: bool
     at: _Instant
+    retired: msgspec.Raw | None = None
+
+
+class Retirement(msgspec.Struct):
+    """Who closed a collector that was lost with its state, and why.
+
+    ``lost``: ranges of sequences that it acknowledged and that were not in the lake then. They stay acknowledged: they
+    are a loss with a name to it, not void. ``landed``: how many sequences of it were in the lake.
+    """
+
+    by: _Text
+    reason: _Text
+    lost: list[tuple[int, int]]
+    landed: int
 
 
 class QualityDecoder(Decoder):
@@ -108,7 +123,7 @@ class QualityDecoder(Decoder):
         self.sort_by = (spec.day_of,)
         self._schema = arrow_schema_of(spec.columns)
         self.parse = cast(Parse, msgspec.json.Decoder(message).decode)  # of None it says TypeError
-        self._raw = {f.name for f in msgspec.structs.fields(message) if f.type is msgspec.Raw}
+        self._raw = {f.name for f in msgspec.structs.fields(message) if f.type in (msgspec.Raw, msgspec.Raw | None)}
         self._fields = {f.name for f in msgspec.structs.fields(message)}
 
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
@@ -118,7 +133,8 @@ class QualityDecoder(Decoder):
         for f in fields:
             values: list[Any]
             if f.name in self._raw:
-                values = [bytes(getattr(row, f.name)).decode() for row in rows]
+                given = map(attrgetter(f.name), rows)
+                values = [None if value is None else bytes(value).decode() for value in given]
             elif f.name in self._fields:
                 values = list(map(attrgetter(f.name), rows))
             else:

@@ -27,6 +27,12 @@ class LanderSettings(LakeSettings):
     land_heartbeat_seconds: float = Field(
         default=3.0, gt=0, description="How often `ledger.landed` is brought up to date, in seconds"
     )
+    land_announce_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        description="How long Kafka must have been there again before `ledger.landed` moves on, in seconds: collectors "
+        "that started without it announce themselves in this time",
+    )
     land_lock_seconds: float = Field(
         default=30.0, gt=0, description="Silence after which Postgres gives a lander's tables to another, in seconds"
     )

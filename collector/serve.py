@@ -123,7 +123,7 @@ async def serve(settings: CollectorSettings) -> None:
     await asyncio.wait([serving, loop.create_task(asked.wait())], return_when=asyncio.FIRST_COMPLETED)
     until = loop.time() + settings.collector_stop_seconds
     _log.info("stopping", in_flight=app.in_flight)
-    server.stop()  # no new connection; those at work are served on
+    server.stop()  # type: ignore[no-untyped-call]  # no new connection; those at work are served on
     await asyncio.wait([serving], timeout=settings.collector_stop_seconds / 2)
     publisher.to_disk("stopping")  # a request that still waits for Kafka is answered from there
     await asyncio.wait([serving], timeout=settings.collector_stop_seconds / 4)
