@@ -87,21 +87,6 @@ class Rejection(msgspec.Struct, gc=False):
     line: _Long | None = None
 
 
-class Receipt(msgspec.Struct, gc=False):
-    """A message of ``collector_receipts``."""
-
-    collector_id: _Text
-    assigned: _Long
-    acknowledged: _Long
-    void: msgspec.Raw
-    in_doubt: msgspec.Raw
-    cells: msgspec.Raw
-    durable_through: _Instant
-    closed: bool
-    at: _Instant
-    retired: msgspec.Raw | None = None
-
-
 class Retirement(msgspec.Struct):
     """Who closed a collector that was lost with its state, and why.
 
@@ -115,6 +100,21 @@ class Retirement(msgspec.Struct):
     landed: int
 
 
+class Receipt(msgspec.Struct, gc=False):
+    """A message of ``collector_receipts``."""
+
+    collector_id: _Text
+    assigned: _Long
+    acknowledged: _Long
+    void: msgspec.Raw
+    in_doubt: msgspec.Raw
+    cells: msgspec.Raw
+    durable_through: _Instant
+    closed: bool
+    at: _Instant
+    retired: Retirement | None = None
+
+
 class QualityDecoder(Decoder):
     """Decodes messages whose fields are the table's columns of the same names; parts without a fixed form stay JSON."""
 
@@ -123,7 +123,7 @@ class QualityDecoder(Decoder):
         self.sort_by = (spec.day_of,)
         self._schema = arrow_schema_of(spec.columns)
         self.parse = cast(Parse, msgspec.json.Decoder(message).decode)  # of None it says TypeError
-        self._raw = {f.name for f in msgspec.structs.fields(message) if f.type in (msgspec.Raw, msgspec.Raw | None)}
+        self._json = {f.name for f in msgspec.structs.fields(message) if f.type in (msgspec.Raw, Retirement | None)}
         self._fields = {f.name for f in msgspec.structs.fields(message)}
 
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
@@ -132,9 +132,9 @@ class QualityDecoder(Decoder):
         arrays = []
         for f in fields:
             values: list[Any]
-            if f.name in self._raw:
+            if f.name in self._json:
                 given = map(attrgetter(f.name), rows)
-                values = [None if value is None else bytes(value).decode() for value in given]
+                values = [None if value is None else msgspec.json.encode(value).decode() for value in given]
             elif f.name in self._fields:
                 values = list(map(attrgetter(f.name), rows))
             else:

@@ -10,7 +10,7 @@ import psycopg
 
 from collector.land_db import Database
 from collector.land_decode import Batch
-from collector.land_quality import RECEIPTS_TOPIC, Receipt, Retirement
+from collector.land_quality import RECEIPTS_TOPIC, Receipt
 from collector.land_topic import Brokers, Reader, TopicInfo
 
 _CHUNK = 10_000
@@ -32,7 +32,6 @@ class ReceiptsLedger:
     def __init__(self, database: Database, brokers: Brokers, bootstrap_servers: str) -> None:
         self._database, self._brokers, self._bootstrap_servers = database, brokers, bootstrap_servers
         self._decode = msgspec.json.Decoder(Receipt).decode
-        self._retirement = msgspec.json.Decoder(Retirement).decode
 
     def known(self, topic_id: str) -> Known:
         """What the ledger knows now, in one look.
@@ -103,7 +102,6 @@ class ReceiptsLedger:
         """
         try:
             receipt = self._decode(value or b"")
-            retired = None if receipt.retired is None else self._retirement(receipt.retired)
         except (msgspec.MsgspecError, ValueError):
             return  # poison; its batch will say so and set it aside
         connection.execute(
@@ -129,8 +127,8 @@ class ReceiptsLedger:
                 "durable": receipt.durable_through,
                 "closed": receipt.closed,
                 "at": receipt.at,
-                "by": retired.by if retired else None,
-                "because": retired.reason if retired else None,
+                "by": receipt.retired.by if receipt.retired else None,
+                "because": receipt.retired.reason if receipt.retired else None,
             },
         )
 
