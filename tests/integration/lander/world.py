@@ -56,7 +56,7 @@ class World:
         self._sequence = 0
         self._servers = env["KAFKA_BOOTSTRAP_SERVERS"]
         self.admin = AdminClient({"bootstrap.servers": self._servers})
-        self._producer = Producer({"bootstrap.servers": self._servers, "acks": "all", "linger.ms": 5})
+        self._producer = Producer({"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 5})
         self.catalog: SqlCatalog = open_catalog(
             LakeSettings(**{name: self.env[name.upper()] for name in LakeSettings.model_fields})  # type: ignore[arg-type]
         )
@@ -110,7 +110,7 @@ class World:
             message = self.message()
             self.sent.append((message["collector_id"], message["sequence"]))
             self.raw(json.dumps(message).encode(), message["sequence"] % PARTITIONS, flush=False)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(90) == 0
 
     def raw(self, value: bytes | None, partition: int = 0, *, topic: str | None = None, flush: bool = True) -> None:
         """Send anything."""
