@@ -15,6 +15,7 @@ from runtime.settings import SettingsError
 REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
+    "collectors": "collector.collectors_commands",
     "contracts": "contracts.commands",
     "demo": "demo.commands",
     "docs": "dbt_project.docs_commands",

@@ -86,6 +86,13 @@ class Database:
             ([r.type for r in given], [r.land_seq for r in given], [r.through for r in given]),
         )
 
+    def landed_through(self) -> dict[str, datetime]:
+        """Before which instant everything received is in the lake, by type.
+
+        :raises DatabaseAway: no connection.
+        """
+        return dict(self._run("select type, through from ledger.landed"))
+
     def close(self) -> None:
         """End the session, and with it every lock."""
         with self._mutex:

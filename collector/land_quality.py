@@ -90,14 +90,15 @@ class Rejection(msgspec.Struct, gc=False):
 class Retirement(msgspec.Struct):
     """Who closed a collector that was lost with its state, and why.
 
-    ``lost``: ranges of sequences that it acknowledged and that were not in the lake then. They stay acknowledged: they
-    are a loss with a name to it, not void. ``landed``: how many sequences of it were in the lake.
+    ``lost``: how many sequences it had acknowledged that were not in the lake then, and ``lost_ranges`` which (of very
+    many the first). They stay acknowledged: they are a loss with a name to it, not void. ``landed``: how many were.
     """
 
     by: _Text
     reason: _Text
-    lost: list[tuple[int, int]]
-    landed: int
+    lost: _Long
+    lost_ranges: list[tuple[_Long, _Long]]
+    landed: _Long
 
 
 class Receipt(msgspec.Struct, gc=False):

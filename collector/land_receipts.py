@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from collector.collectors import SILENT
 from collector.land_db import Database
 from collector.land_decode import Batch
 from collector.land_quality import RECEIPTS_TOPIC, Receipt
@@ -20,9 +21,14 @@ _SILENCE = 10
 
 @dataclass(frozen=True)
 class Known:
-    """The ledger at one moment. ``durable``: the least promise of an open collector; ``read``: see :class:`Promise`."""
+    """The ledger at one moment. ``durable``: the least promise of an open collector; ``read``: see :class:`Promise`.
+
+    ``open`` and ``silent``: how many collectors are, and how many of these were not heard of for a minute.
+    """
 
     durable: datetime | None
+    open: int
+    silent: int
     read: Mapping[int, int]
 
 
@@ -42,14 +48,18 @@ class ReceiptsLedger:
             row = connection.execute(
                 """
                 select
-                    (select min(durable_through) from ledger.collectors where not closed),
-                    (select array_agg(partition) from ledger.receipts_read where topic_id = %(topic)s),
-                    (select array_agg(next_offset) from ledger.receipts_read where topic_id = %(topic)s)
+                    min(durable_through),
+                    count(*),
+                    count(*) filter (where seen_at < now() - %(silent)s),
+                    (select jsonb_object_agg(r.partition, r.next_offset) from ledger.receipts_read as r
+                     where r.topic_id = %(topic)s)
+                from ledger.collectors where not closed
                 """,
-                {"topic": topic_id},
+                {"topic": topic_id, "silent": SILENT},
             ).fetchone()
-        assert row is not None  # noqa: S101 - a select without from always gives a row
-        return Known(row[0], dict(zip(row[1] or (), row[2] or (), strict=True)))
+        assert row is not None  # noqa: S101 - an aggregate without group by always gives a row
+        durable, open_, silent, read = row
+        return Known(durable, open_, silent, {int(partition): offset for partition, offset in (read or {}).items()})
 
     def begin(self, info: TopicInfo, starts: Mapping[int, int]) -> None:
         """Catch up to where the lander goes on: a ledger made anew has read less than has landed.

@@ -149,6 +149,7 @@ class Lander:
         if receipts is not None:
             self._promise.ask(now, receipts, asked[RECEIPTS_TOPIC])
         through = self._promise.through(known.read, known.durable)
+        metrics.promised(through, known.open, known.silent)
         mine = {
             topic: table
             for topic, table in list(self.tables.items())

@@ -14,13 +14,14 @@ from tests.integration.lander.world import World
 
 @pytest.fixture
 def run_watershed() -> Callable[..., str]:
-    """Run a ``watershed`` command in a world; gives its output."""
+    """Run a ``watershed`` command in a world; gives its output. ``code``: the exit status it should have."""
 
-    def run(world: World, *words: str) -> str:
+    def run(world: World, *words: str, code: int = 0) -> str:
         command = [sys.executable, "-c", "from cli.main import main; main()", *words]
-        done = subprocess.run(command, check=False, env=world.env, cwd=REPO, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        env = {**world.env, "COLUMNS": "1000"}
+        done = subprocess.run(command, check=False, env=env, cwd=REPO, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+        return done.stdout if code == 0 else done.stderr
 
     return run
 

@@ -14,7 +14,7 @@ from collector.land_receipts import ReceiptsLedger
 from collector.land_topic import Brokers, TopicInfo
 
 T0 = datetime(2026, 11, 23, tzinfo=UTC)
-RETIRED = {"by": "ann", "reason": "the disk burnt", "lost": [[3, 4]], "landed": 2}
+RETIRED = {"by": "ann", "reason": "the disk burnt", "lost": 2, "lost_ranges": [[3, 4]], "landed": 3}
 
 
 class Kit:

@@ -21,6 +21,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from collector.lake import LakeSettings, open_catalog
+from collector.land_topic import CLIENT_LOG
 from tests.integration.lander.processes import REPO, Cable, LanderProcess, wait_for
 
 PARTITIONS = 2
@@ -34,6 +35,7 @@ class World:
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self.type = f"lt_{uuid.uuid4().hex[:10]}"
         self.topic = self.table = f"events.{self.type}"
+        self.collector_id = uuid.uuid4().hex[:16]
         self.folder, self.contracts = folder, folder / "contracts"
         self.contracts.mkdir()
         for name in ("common.json", "metaschema.json"):
@@ -55,8 +57,10 @@ class World:
         self.cables: list[Cable] = []
         self._sequence = 0
         self._servers = env["KAFKA_BOOTSTRAP_SERVERS"]
-        self.admin = AdminClient({"bootstrap.servers": self._servers})
-        self._producer = Producer({"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 5})
+        self.admin = AdminClient({"bootstrap.servers": self._servers}, logger=CLIENT_LOG)
+        self._producer = Producer(
+            {"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 5}, logger=CLIENT_LOG
+        )
         self.catalog: SqlCatalog = open_catalog(
             LakeSettings(**{name: self.env[name.upper()] for name in LakeSettings.model_fields})  # type: ignore[arg-type]
         )
@@ -100,7 +104,7 @@ class World:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         return {
             "event_id": str(uuid.uuid4()), "event_type": self.type, "schema_version": 1, "occurred_at": now,
-            "received_at": now, "tenant": "lander-tests", "collector_id": "c" * 16, "sequence": self._sequence,
+            "received_at": now, "tenant": "lander-tests", "collector_id": self.collector_id, "sequence": self._sequence,
             "minted": False, "data": {"region": "DE", "page_name": "/", "visitor_id": f"v{self._sequence}"},
         } | changes  # fmt: skip
 
@@ -203,3 +207,4 @@ class World:
         self.catalog.close()
         with psycopg.connect(self.env["WAREHOUSE_DSN"]) as connection:
             connection.execute("delete from ledger.landed where type = %s", (self.type,))
+            connection.execute("delete from ledger.collectors where collector_id = %s", (self.collector_id,))
