@@ -7,7 +7,7 @@ from pathlib import Path
 from stack import environment
 from stack.programs import Program, Step, http_not_ready, run_step
 from stack.secrets import write_private
-from stack.settings import LOCAL, StackSettings
+from stack.settings import LOCAL, REPO, StackSettings
 
 PYTHON = LOCAL / "envs" / "core" / "bin" / "python"
 WATERSHED = LOCAL / "envs" / "core" / "bin" / "watershed"
@@ -65,7 +65,8 @@ def _discard(_output: str) -> None:
 
 def steps(settings: StackSettings, secrets: dict[str, str]) -> list[Step]:
     """Topics, tables, schemas and keys."""
-    everything = {**environment.base(), **environment.effective(settings, secrets)}
+    # Of this checkout, as the processes are: another may be the one that is installed.
+    everything = {**environment.base(), "PYTHONPATH": str(REPO), **environment.effective(settings, secrets)}
     return [
         command_step("topics", ["topics", "ensure"], ("kafka",), settings, everything),
         command_step("lake-tables", ["lake", "ensure"], ("lake-bucket", "postgres-roles"), settings, everything),
