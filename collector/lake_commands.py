@@ -51,7 +51,7 @@ def ensure(as_json: Json = False) -> None:
 def status(as_json: Json = False) -> None:
     """Show each table's rows, snapshots, files, and how far it is behind its topic."""
     settings = LanderSettings.read()
-    catalog, brokers = open_catalog(settings), Brokers(settings.kafka_bootstrap_servers)
+    catalog, brokers = open_catalog(settings), Brokers(settings.librdkafka())
     specs = _specs()
     topics = brokers.describe(specs)
     ends = brokers.end_offsets({name: info.partitions for name, info in topics.items()})

@@ -2,13 +2,13 @@
 
 from pydantic import Field, SecretStr, model_validator
 
+from collector.kafka_settings import KafkaSettings
 from collector.lake import LakeSettings
 
 
-class LanderSettings(LakeSettings):
+class LanderSettings(KafkaSettings, LakeSettings):
     """The lander: what it talks to, how often it commits, what it keeps."""
 
-    kafka_bootstrap_servers: str = Field(description="Kafka's brokers, `host:port,…`")
     lander_dsn: SecretStr = Field(description="Postgres database `warehouse` as role `lander` (`postgresql://…`)")
     visitor_hash_key: SecretStr = Field(
         min_length=16,

@@ -128,7 +128,7 @@ class TableLander(threading.Thread):
         starts = self._starts(base, info)
         self.checkpoints.clear()
         self._show(phase="landing", trouble=None, info=info, landed=replace(base, offsets=starts))
-        reader = Reader(self._settings.kafka_bootstrap_servers, self.topic)
+        reader = Reader(self._settings.librdkafka(), self.topic)
         try:
             reader.assign(starts)
             self._land(reader, table, base, info)

@@ -40,9 +40,9 @@ class TopicInfo:
 class Brokers:
     """Questions to the brokers; safe to use from several threads."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, connection: Mapping[str, Any]) -> None:
         self._admin = AdminClient(
-            {"bootstrap.servers": bootstrap_servers, "client.id": "lander", "reconnect.backoff.ms": RECONNECT_MS},
+            {**connection, "client.id": "lander", "reconnect.backoff.ms": RECONNECT_MS},
             logger=CLIENT_LOG,
         )
 
@@ -113,11 +113,11 @@ class Brokers:
 class Reader:
     """Reads one topic from given offsets; in no consumer group, so that nothing is rebalanced away or committed."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    def __init__(self, connection: Mapping[str, Any], topic: str) -> None:
         self._topic = topic
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **connection,
                 "client.id": f"lander-{topic}",
                 "group.id": f"lander-{topic}",  # the client wants one; it is never joined
                 "enable.auto.commit": False,

@@ -42,9 +42,9 @@ class Lander:
         self._catalog_mutex = threading.Lock()
         self._servers = Servers(
             self._open_catalog,
-            Brokers(settings.kafka_bootstrap_servers),
+            Brokers(settings.librdkafka()),
             Database(settings.lander_dsn.get_secret_value(), settings.land_lock_seconds),
-            Rejects(settings.kafka_bootstrap_servers),
+            Rejects(settings.librdkafka()),
         )
         self._receipt = msgspec.json.Decoder(Receipt)
         self.tables: dict[str, TableLander] = {}

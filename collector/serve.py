@@ -50,9 +50,7 @@ async def serve(settings: CollectorSettings) -> None:
         answers[0].on_answers(answered)
 
     link = KafkaLink(
-        producer_settings(
-            settings.kafka_bootstrap_servers, settings.collector_linger_ms, settings.collector_publish_seconds
-        ),
+        producer_settings(settings.librdkafka(), settings.collector_linger_ms, settings.collector_publish_seconds),
         on_answers,
     )
     publisher = Publisher(
