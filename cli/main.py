@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from runtime.settings import SettingsError
+from runtime.settings import ROOM, SettingsError
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -65,7 +65,12 @@ def watershed() -> None:
 
 
 def adopt_stack_environment() -> None:
-    """Take the endpoints of the local stack from its ``env`` file, where it has one; what is set already wins."""
+    """Take the endpoints of the local stack from its ``env`` file, where it has one; what is set already wins.
+
+    A process of the stack itself was given what its room needs; the file holds the operator's credentials.
+    """
+    if os.environ.get(ROOM):
+        return
     file = Path(os.environ.get("WATERSHED_STATE", REPO / ".local")) / "env"
     if not file.exists():
         return

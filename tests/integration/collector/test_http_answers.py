@@ -30,7 +30,7 @@ INVALID = {"event_type": "page_view", "data": {"region": "de"}}
 
 @pytest.fixture(scope="module")
 def serving(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    made = CollectorProcess(shared_broker.bootstrap, tmp_path_factory.mktemp("serving"))
+    made = CollectorProcess(shared_broker.login, tmp_path_factory.mktemp("serving"))
     made.start(COLLECTOR_CORS_ORIGINS=ORIGIN)
     yield made
     assert made.stop() == 0

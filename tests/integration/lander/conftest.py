@@ -142,7 +142,7 @@ class World:
 
     wait_for = staticmethod(wait_for)
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, env: Mapping[str, str], own: Mapping[str, str], folder: Path) -> None:
         self.type = f"lt_{uuid.uuid4().hex[:10]}"
         self.topic = self.table = f"events.{self.type}"
         self.folder, self.contracts = folder, folder / "contracts"
@@ -152,6 +152,7 @@ class World:
         self.env = {
             **os.environ,
             **env,
+            **own,  # landers, and the commands about them, have the rights that they have in earnest
             "CONTRACTS_DIR": str(self.contracts),
             "PYTHONPATH": str(REPO),
             "LAND_SECONDS": "0.5",
@@ -331,7 +332,7 @@ def run_watershed() -> Callable[..., str]:
 @pytest.fixture
 def world(stack: Any, tmp_path: Path) -> Iterator[World]:
     """A fresh world; on failure its landers' logs are in the report."""
-    made = World(stack.env, tmp_path)
+    made = World(stack.env, stack.own("lander"), tmp_path)
     try:
         yield made
     finally:

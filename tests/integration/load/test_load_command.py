@@ -15,7 +15,7 @@ def watershed(stack, probe):
     """Runs a `watershed` command that knows only the probe's type."""
 
     def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        known = {**os.environ, **stack.env, "CONTRACTS_DIR": str(probe.folder), **environment}
+        known = {**os.environ, **stack.own("load"), "CONTRACTS_DIR": str(probe.folder), **environment}
         command = [sys.executable, "-c", "from cli.main import main; main()", *words]
         return subprocess.run(command, env=known, capture_output=True, text=True, check=False, timeout=300)
 

@@ -1,5 +1,6 @@
 """The stack survives kills, leaves nothing behind, and says what stands in its way; on real servers."""
 
+import json
 import os
 import socket
 import subprocess
@@ -9,10 +10,11 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+import redis
 
 from stack.lifecycle import Stack
 from stack.programs import StackError
-from stack.servers import postgres
+from stack.servers import postgres, redis_server
 from stack.settings import StackSettings
 from stack.supervise import ended
 
@@ -38,6 +40,12 @@ def small(tmp_path: Path) -> Iterator[Callable[[], Stack]]:
 
 def pids(stack: Stack) -> dict[str, int]:
     return {row.name: row.pid for row in stack.status()}
+
+
+def logins(stack: Stack) -> tuple[str, str]:
+    """Superset's at Redis and the loader's at Postgres."""
+    settings, secrets = stack.settings, stack.secrets
+    return redis_server.url(settings, secrets, "superset"), postgres.dsn(settings, secrets, "loader")
 
 
 def test_up_is_ready_and_down_leaves_no_process(small: Callable[[], Stack]) -> None:
@@ -88,10 +96,11 @@ def test_a_second_up_changes_nothing(small: Callable[[], Stack]) -> None:
 
 def test_a_port_in_use_is_named_with_its_holder_and_its_setting(small: Callable[[], Stack]) -> None:
     stack = small()
+    port = stack.settings.port("redis")
     with socket.socket() as other:
-        other.bind(("127.0.0.1", stack.settings.port("redis")))
+        other.bind(("127.0.0.1", port))
         other.listen()
-        with pytest.raises(StackError, match=r"port 24379 is in use by .*pid.*REDIS_PORT"):
+        with pytest.raises(StackError, match=rf"port {port} is in use by .*pid.*REDIS_PORT"):
             stack.up(silent)
 
 
@@ -150,6 +159,31 @@ def test_a_role_cannot_enter_a_database_that_is_not_its_own(small: Callable[[], 
     ):
         with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
             psycopg.connect(postgres.dsn(stack.settings, stack.secrets, role, database))
+
+
+def test_a_password_taken_out_of_the_secrets_is_made_anew_and_the_old_one_is_void(
+    small: Callable[[], Stack],
+) -> None:
+    stack = small()
+    stack.up(silent)
+    old = logins(stack)
+    path = stack.settings.watershed_state / "secrets.json"
+    kept = {
+        name: secret
+        for name, secret in json.loads(path.read_text()).items()
+        if name not in {"loader", "redis_superset"}
+    }
+    path.write_text(json.dumps(kept))
+
+    stack = small()
+    stack.up(silent)
+    new = logins(stack)
+    with redis.Redis.from_url(new[0]) as client, psycopg.connect(new[1]):
+        assert client.ping()
+    with redis.Redis.from_url(old[0]) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(old[1])
 
 
 def test_reset_deletes_only_after_saying_what(small: Callable[[], Stack]) -> None:
