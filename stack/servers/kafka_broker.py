@@ -107,7 +107,6 @@ def configuration(settings: StackSettings, secrets: Mapping[str, str]) -> str:
         "listener.name.controller.plain.sasl.jaas.config": _jaas(secrets, (BROKER,)),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": f"User:{BROKER}",
-        "allow.everyone.if.no.acl.found": "false",
         "log.dirs": settings.data / "kafka",
         "auto.create.topics.enable": "false",  # a topic nobody declared is a mistake
         "num.network.threads": 2,

@@ -80,11 +80,16 @@ def read(client: Client, topic: str) -> None:
         if known.error is not None:
             raise KafkaException(known.error)
         consumer.assign([TopicPartition(topic, 0, 0)])
-        message = consumer.poll(SECONDS)
-        assert message is not None, "neither a message, nor the end, nor an error"
-        error = message.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
-            raise KafkaException(error)
+        deadline = time.monotonic() + SECONDS
+        while True:
+            assert time.monotonic() < deadline, "neither a message, nor the end, nor an error"
+            message = consumer.poll(1)
+            error = message.error() if message is not None else None
+            if message is not None and (error is None or error.code() == KafkaError._PARTITION_EOF):
+                return
+            # The client also asks for the group's coordinator; that is another right than the topic's.
+            if error is not None and error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
+                raise KafkaException(error)
     finally:
         consumer.close()
 
@@ -129,7 +134,7 @@ def delete_messages(client: Client, topic: str) -> None:
 
 
 def set_of_broker(client: Client, name: str) -> None:
-    entry = ConfigEntry(name, "1", incremental_operation=AlterConfigOpType.SET)
+    entry = ConfigEntry(name, "10", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ConfigResource.Type.BROKER, "1", incremental_configs=[entry])
     ask(client, lambda admin: admin.incremental_alter_configs([resource]))
 
@@ -178,7 +183,7 @@ ADMINISTRATION: list[Deed] = [
     (delete_messages, "events.page_view"),
 ]
 ABOVE_ALL: list[Deed] = [
-    (set_of_broker, "message.max.bytes"),
+    (set_of_broker, "background.threads"),
     (give_rights, ""),
     (take_rights, ""),
     (see_rights, ""),
