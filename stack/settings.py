@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from runtime.settings import Settings
 
@@ -39,6 +39,12 @@ class StackSettings(Settings):
     disk_needed_mb: int = Field(
         default=2048, ge=0, description="`make up` refuses to start with less free disk than this"
     )
+
+    @field_validator("watershed_state")
+    @classmethod
+    def _from_anywhere(cls, folder: Path) -> Path:
+        """The folder as processes started elsewhere, and later commands, can name it."""
+        return folder.expanduser().resolve()
 
     def port(self, name: str) -> int:
         """The effective port of ``name`` (as in ``collector`` for ``COLLECTOR_PORT``)."""
