@@ -18,9 +18,10 @@ setup: | has-python ## Install everything, pinned and checked, under .local/ (id
 setup-dev: | has-python ## Also install what tests and linters need
 	@$(PYTHON) -m stack.install --dev --quiet
 
-demo: setup ## Start the stack, send 35 days of events, and prove the charts equal what was sent (LOG=path: an access log instead)
+demo: setup ## Start all, send events (DAYS= TOTAL= SEED= RATE=, or LOG=path), prove the charts equal them
 	@$(WATERSHED) stack up
-	@$(WATERSHED) demo run $(if $(LOG),--log $(LOG))
+	@$(WATERSHED) demo run $(if $(LOG),--log "$(LOG)") $(if $(DAYS),--days $(DAYS)) $(if $(TOTAL),--total $(TOTAL)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
 
 up: setup ## Start every server and wait until all are ready
 	@$(WATERSHED) stack up
