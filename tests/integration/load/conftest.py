@@ -233,6 +233,12 @@ def probe(stack: Any, load_settings: LoadSettings, tmp_path_factory: pytest.Temp
     catalog.purge_table(contract.table)
 
 
+@pytest.fixture(scope="session")
+def arrival() -> type[Arrival]:
+    """The class of a row on its way to the lake; tests have no name to import it by."""
+    return Arrival
+
+
 @pytest.fixture
 def tenant() -> str:
     """A tenant that nobody else has."""
