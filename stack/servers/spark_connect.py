@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyspark
+from pydantic import SecretStr
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.session import SparkSession
 
+from spark_jobs.session import catalog_properties
+from spark_jobs.settings import SparkSettings
 from stack.programs import Program, tcp_not_ready
 from stack.secrets import write_private
-from stack.servers import object_store
+from stack.servers import object_store, postgres
 from stack.settings import LOCAL, StackSettings
 
 LOG4J = """\
@@ -35,25 +38,18 @@ def jars() -> list[Path]:
 
 
 def lake_properties(settings: StackSettings, secrets: Mapping[str, str], warehouse: str) -> dict[str, str]:
-    """Spark's settings for the Iceberg catalog ``lake``: a JDBC catalog in Postgres, files on S3."""
-    catalog = {
-        "": "org.apache.iceberg.spark.SparkCatalog",
-        ".type": "jdbc",
-        ".uri": f"jdbc:postgresql://127.0.0.1:{settings.port('postgres')}/catalog",
-        ".jdbc.user": "catalog",
-        ".jdbc.password": secrets["catalog"],
-        ".jdbc.schema-version": "V1",
-        ".warehouse": warehouse,
-        ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-        ".s3.endpoint": object_store.endpoint(settings),
-        ".s3.path-style-access": "true",
-        ".s3.access-key-id": secrets["s3_access"],
-        ".s3.secret-access-key": secrets["s3_secret"],
-        ".client.region": object_store.REGION,
-        ".cache-enabled": "false",  # a job must see the newest snapshot, not one of some seconds ago
-        ".io.manifest.cache-enabled": "true",
-    }
-    return {f"spark.sql.catalog.lake{name}": value for name, value in catalog.items()}
+    """Spark's settings for the lake: those that a job gives a session of its own, with the server's endpoints."""
+    catalog = postgres.dsn(settings, secrets, "catalog", "catalog")
+    return catalog_properties(
+        SparkSettings(
+            lake_warehouse=warehouse,
+            lake_catalog_uri=SecretStr("postgresql+psycopg" + catalog.removeprefix("postgresql")),
+            s3_endpoint=object_store.endpoint(settings),
+            aws_access_key_id=secrets["s3_access"],
+            aws_secret_access_key=SecretStr(secrets["s3_secret"]),
+            aws_region=object_store.REGION,
+        )
+    )
 
 
 def _prepare(settings: StackSettings, secrets: Mapping[str, str], warehouse: str) -> None:
@@ -81,9 +77,7 @@ def _prepare(settings: StackSettings, secrets: Mapping[str, str], warehouse: str
         "spark.connect.ui.retainedStatements": "50",
         "spark.local.dir": str(work),
         "spark.sql.warehouse.dir": str(work / "unused-warehouse"),
-        "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.spark_cores),
-        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.scheduler.mode": "FAIR",
         "spark.jars": ",".join(str(jar) for jar in jars()),
