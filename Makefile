@@ -1,34 +1,38 @@
 # What a person types. Everything real is in the `watershed` command; these are its short names.
-PYTHON ?= python3
+
+# The interpreter that set-up ran with last, as long as it is there: what it made is its own.
+KEPT_PYTHON := $(shell cat .local/setup/python 2>/dev/null)
+PYTHON ?= $(or $(wildcard $(KEPT_PYTHON)),python3)
 BIN := .local/envs/core/bin
 WATERSHED := $(BIN)/watershed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status reset test check bench generate new-event screenshots
+.PHONY: help setup setup-dev demo up down status reset test check bench generate new-event screenshots has-python
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: ## Install everything, pinned and checked, under .local/ (idempotent)
-	@$(PYTHON) stack/install.py
+setup: | has-python ## Install everything, pinned and checked, under .local/ (idempotent)
+	@$(PYTHON) -m stack.install
 
-setup-dev: ## Also install what tests and linters need
-	@$(PYTHON) stack/install.py --dev --quiet
+setup-dev: | has-python ## Also install what tests and linters need
+	@$(PYTHON) -m stack.install --dev --quiet
 
-demo: setup ## Start the stack, send 35 days of events, and prove the charts equal what was sent (LOG=path: an access log instead)
+demo: setup ## Start all, send events (DAYS= TOTAL= SEED= RATE=, or LOG=path), prove the charts equal them
 	@$(WATERSHED) stack up
-	@$(WATERSHED) demo run $(if $(LOG),--log $(LOG))
+	@$(WATERSHED) demo run $(if $(LOG),--log "$(LOG)") $(if $(DAYS),--days $(DAYS)) $(if $(TOTAL),--total $(TOTAL)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
 
 up: setup ## Start every server and wait until all are ready
 	@$(WATERSHED) stack up
 
-down: ## Stop every process; the data stays
+down: | $(WATERSHED) ## Stop every process; the data stays
 	@$(WATERSHED) stack down
 
-status: ## Show each process: state, memory, readiness, log
+status: | $(WATERSHED) ## Show each process: state, memory, readiness, log
 	@$(WATERSHED) stack status
 
-reset: ## Show what would be deleted; YES=1 stops everything and deletes all data
+reset: | $(WATERSHED) ## Show what would be deleted; YES=1 stops everything and deletes all data
 	@$(WATERSHED) stack reset $(if $(YES),--yes)
 
 check: setup-dev ## Lint, types, stale generated files
@@ -49,3 +53,9 @@ new-event: setup-dev ## Scaffold an event type: make new-event NAME=level_up
 
 screenshots: setup-dev ## Take the pictures of the README from the running stack
 	@$(BIN)/python -m stack.screenshots
+
+has-python:
+	@command -v "$(PYTHON)" >/dev/null || { echo "setup: $(PYTHON) is missing: install Python 3.11 to 3.13" >&2; exit 1; }
+
+$(WATERSHED):
+	@echo "nothing is installed here yet: \`make setup\` does it, \`make up\` also starts the servers" >&2; exit 1

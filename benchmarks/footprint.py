@@ -22,10 +22,10 @@ import psutil
 import psycopg
 
 from cli.main import adopt_stack_environment
+from stack import remembered
 from stack.environment import base, effective
 from stack.lifecycle import Stack, resident_mb
 from stack.rooms import WATERSHED, create_key
-from stack.settings import StackSettings
 
 PROBE_SECONDS = 7
 """Between probes; no divisor of a minute, so that they meet the load's schedule at every phase."""
@@ -70,7 +70,7 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=100, help="events a second from the generator")
     options = parser.parse_args()
     adopt_stack_environment()
-    stack = Stack(StackSettings.read())
+    stack = Stack(remembered.recall())
     env = {**base(), **effective(stack.settings, stack.secrets)}
     words = ["demo", "generate", "--rate", str(options.rate), "--seconds", str(options.seconds + 120)]
     log = stack.settings.logs / "footprint.log"

@@ -29,6 +29,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from pyiceberg.exceptions import NoSuchTableError
 
+from collector.kafka_settings import KafkaSettings
 from collector.lake import LakeSettings, open_catalog
 
 REPO = Path(__file__).resolve().parent.parent
@@ -60,14 +61,12 @@ def contracts_with(type_: str, folder: Path) -> None:
     (folder / type_ / "v1.schema.json").write_text(text)
 
 
-def fill(servers: str, type_: str, rows: int, days: int) -> None:
+def fill(kafka: KafkaSettings, type_: str, rows: int, days: int) -> None:
     """Produce ``rows`` messages as the collector does, spread over ``days``."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = AdminClient(kafka.librdkafka())
     for future in admin.create_topics([NewTopic(f"events.{type_}", PARTITIONS, 1)]).values():
         future.result(30)
-    producer = Producer(
-        {"bootstrap.servers": servers, "linger.ms": 20, "queue.buffering.max.messages": 200_000, "acks": "all"}
-    )
+    producer = Producer({**kafka.librdkafka(), "linger.ms": 20, "queue.buffering.max.messages": 200_000, "acks": "all"})
     chosen, now = random.Random(7), datetime.now(UTC)  # noqa: S311 - made-up events
     regions = ("DE", "FR", "US", "IN", "BR")
     for n in range(1, rows + 1):
@@ -149,7 +148,7 @@ def cleaned_up(type_: str) -> Iterator[None]:
     try:
         yield
     finally:
-        admin = AdminClient({"bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"]})
+        admin = AdminClient(KafkaSettings.read().librdkafka())
         for future in admin.delete_topics([f"events.{type_}"]).values():
             future.result(30)
         with contextlib.suppress(NoSuchTableError):
@@ -184,7 +183,7 @@ def main() -> None:
         folder = Path(name)
         contracts_with(type_, folder)
         with cleaned_up(type_):
-            fill(os.environ["KAFKA_BOOTSTRAP_SERVERS"], type_, given.rows, given.days)
+            fill(KafkaSettings.read(), type_, given.rows, given.days)
             result = measure(type_, folder, given.rows, given.days)
     sys.stdout.write(
         f"{result.rows:,} rows in {result.commits} commits: {result.rows_per_cpu_second:,} rows per CPU second, "

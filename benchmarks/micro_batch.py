@@ -168,7 +168,9 @@ def spark_server() -> psutil.Process:
     """The process that listens where SPARK_REMOTE points."""
     port = urlsplit(SparkSettings.read().spark_remote).port
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        if connection.status != psutil.CONN_LISTEN or not connection.laddr or not connection.pid:
+            continue
+        if connection.laddr.port == port:
             return psutil.Process(connection.pid)
     raise SystemExit(f"nothing of ours listens on port {port}: `make up` starts the Spark Connect server")
 

@@ -10,11 +10,12 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from runtime.settings import SettingsError
+from runtime.settings import ROOM, SettingsError
 
 REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
+    "collectors": "collector.collectors_commands",
     "contracts": "contracts.commands",
     "demo": "demo.commands",
     "docs": "dbt_project.docs_commands",
@@ -65,15 +66,21 @@ def watershed() -> None:
 
 
 def adopt_stack_environment() -> None:
-    """Take the endpoints of the local stack from its ``env`` file, where it has one; what is set already wins."""
-    file = Path(os.environ.get("WATERSHED_STATE", REPO / ".local")) / "env"
+    """Take the endpoints of the local stack from its ``env`` file, where it has one; what is set already wins.
+
+    A process of the stack itself was given what its room needs; the file holds the operator's credentials.
+    """
+    if os.environ.get(ROOM):
+        return
+    file = (Path(os.environ.get("WATERSHED_STATE", REPO / ".local")) / "env").resolve()
     if not file.exists():
         return
-    for line in file.read_text().splitlines():
-        name, _, value = line.partition("=")
-        if name != "WATERSHED_STATE":  # of a folder that was copied it names the original, whose stack this is not
+    values = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+    # In a folder that was copied or moved it speaks of another stack, which no command here may touch.
+    if values.get("WATERSHED_STATE") == str(file.parent):
+        for name, value in values.items():
             os.environ.setdefault(name, value)
-    os.environ.setdefault("WATERSHED_STATE", str(file.parent.resolve()))
+        os.environ["WATERSHED_STATE"] = str(file.parent)  # absolute, wherever a command goes on to work
 
 
 def main() -> None:

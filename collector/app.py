@@ -1,6 +1,7 @@
 """The HTTP side: routes, who may send, verdicts and answers. An RSGI application for Granian."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from collector.verdict import Accepted, Judge, Rejected, Source
 from runtime import log
 
 _KEY_SHOWN = 255
+_LINE = re.compile(r"[0-9]{1,18}")
 _log = log.get(__name__)
 
 
@@ -139,7 +141,7 @@ class App:
         key = self._authorised(scope)
         type_ = media_type(headers.get("content-type"))
         idempotency_key = _idempotency_key(headers.get("idempotency-key"))
-        line = headers.get("watershed-line")
+        line = _line(headers.get("watershed-line"))
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 body = await read_body(
@@ -160,7 +162,7 @@ class App:
             user_agent=headers.get("user-agent") or "",
             idempotency_key=idempotency_key,
             short_form=scope.path == "/page-view",
-            line=int(line) if line is not None and line.isdigit() else None,
+            line=line,
         )
         verdicts = [self._judge.judge(event, index, source) for index, event in enumerate(parsed)]
         await self._publish(verdicts, source)
@@ -256,6 +258,11 @@ def _query(query: str, name: str) -> str | None:
         if key == name:
             return value
     return None
+
+
+def _line(given: str | None) -> int | None:
+    """Where a rejected line stood in the file that is imported; what is no such number is nobody's line."""
+    return int(given) if given is not None and _LINE.fullmatch(given) else None
 
 
 def _idempotency_key(given: str | None) -> str | None:

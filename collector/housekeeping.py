@@ -4,24 +4,26 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import msgspec
 from confluent_kafka import KafkaException
 
+from collector.announce import Receipts
 from collector.app import App
 from collector.dead_letter import DeadLetters
 from collector.keys import KeyRing
-from collector.message import Message, Outcome
 from collector.metrics import Metrics
 from collector.producer import KafkaLink
 from collector.publish import Publisher
 from collector.receipts import ReceiptBook
 from collector.settings import CollectorSettings
 from collector.spool import SpoolFolder
-from collector.topic_names import RECEIPTS, names
+from collector.topic_names import names
 from contracts.registry import Registry
 from runtime import log
 
-FIRST_RECEIPT_SECONDS = 2.0
+FIRST_RECEIPT_SECONDS = 5.0
+"""How long the first event waits for Kafka to know of this process; longer than a lander's heartbeat, which by then has
+met Kafka's absence too and promises nothing more (see ``collector.land_promise``)."""
+LAST_RECEIPT_SECONDS = 5.0
 SCAN_SECONDS = 5.0
 _log = log.get(__name__)
 
@@ -45,8 +47,13 @@ class Housekeeping:
         self._publisher, self._link, self._keys = publisher, link, keys
         self._topics = names(registry)
         self._dead_letters = DeadLetters(settings.dead_letter_dir)
-        self._orphans: list[ReceiptBook] = []
-        self._adopted: dict[str, SpoolFolder] = {}
+        self._receipts = Receipts(
+            book,
+            publisher,
+            spool_dir=settings.spool_dir,
+            now_us=app.now_us,
+            seconds=settings.collector_receipt_seconds,
+        )
         self._damaged: set[Path] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._check_topics = asyncio.Event()
@@ -58,7 +65,8 @@ class Housekeeping:
             ("watershed_collector_in_flight", "Requests at work.", lambda: app.in_flight),
             ("watershed_collector_dead_letters", "Messages set aside.", lambda: len(self._dead_letters.files())),
             ("watershed_collector_missing_topics", "Topics Kafka lacks.", lambda: len(app.missing_topics)),
-            ("watershed_collector_orphans", "Receipts of dead processes left to settle.", lambda: len(self._orphans)),
+            ("watershed_collector_orphans", "Dead processes left to settle.", lambda: len(self._receipts.orphans)),
+            ("watershed_collector_announced", "1: Kafka has a receipt of ours.", lambda: self._receipts.announced),
         ]
         metrics.counters += [
             ("watershed_collector_spooled", "Messages that went to the spool.", lambda: publisher.spooled),
@@ -69,79 +77,39 @@ class Housekeeping:
         """Take over what dead processes left, before anything newer is taken; then begin the periodic work."""
         await self._adopt()
         # Known before the first event is taken: "complete through" must not pass what this process takes.
-        try:
-            async with asyncio.timeout(FIRST_RECEIPT_SECONDS):
-                await self._publish_receipt(self._book, closed=False)
-        except TimeoutError:
-            _log.warning("Kafka did not take the first receipt; it is sent again every few seconds")
+        if not await self._receipts.publish(self._book, closed=False, seconds=FIRST_RECEIPT_SECONDS):
+            _log.warning("Kafka did not take the first receipt; it is sent as soon as Kafka is there")
         every = [
             (1.0, self._each_second),
             (SCAN_SECONDS, self._adopt),
-            (self._settings.collector_receipt_seconds, self._receipts),
+            (self._settings.collector_receipt_seconds, self._receipts.publish_all),
         ]
         self._tasks = [asyncio.create_task(_repeat(seconds, work)) for seconds, work in every]
         self._tasks.append(asyncio.create_task(self._watch_topics()))
 
-    async def stop(self) -> None:
-        """The last receipt, closed if Kafka has everything; else the next start writes it."""
+    async def stop(self, until: float) -> None:
+        """The last receipt, closed if Kafka has everything; else the next start writes it.
+
+        ``until``, by the loop's clock: when it has to be done, but for what the disk takes.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        loop = asyncio.get_running_loop()
         complete = self._publisher.direct and self._publisher.oldest_us() is None and not self._app.in_flight
-        told = False
-        try:
-            async with asyncio.timeout(5.0 if self._publisher.direct else 1.0):
-                told = await self._publish_receipt(self._book, closed=complete)
-        except TimeoutError:
+        seconds = min(LAST_RECEIPT_SECONDS if self._publisher.direct else 1.0, max(0.1, until - loop.time()))
+        told = await self._receipts.publish(self._book, closed=complete, seconds=seconds)
+        if not told:
             _log.warning("Kafka did not take the last receipt; the next start sends it")
-        await self._publisher.stop(grace=2.0)
+        await self._publisher.stop(grace=min(2.0, max(0.0, until - loop.time())))
         _log.info(
             "stopped", assigned=self._book.assigned, acknowledged=self._book.acknowledged, closed=told and complete
         )
-        self._book.close(remove=told and complete)
-        for orphan in self._orphans:
-            orphan.close(remove=False)
+        self._receipts.close(settled=told and complete)
 
     async def _each_second(self) -> None:
         self._keys.refresh()
         await self._publisher.drain.maintain()
-
-    async def _receipts(self) -> None:
-        """Our receipt; and the last one of each dead process, once Kafka has all of its spool."""
-        await asyncio.to_thread(self._book.flush)
-        await self._publish_receipt(self._book, closed=False)
-        for orphan in list(self._orphans):
-            left = list(self._settings.spool_dir.glob(f"*-{orphan.collector_id}"))
-            if await self._publish_receipt(orphan, closed=not left) and not left:
-                self._orphans.remove(orphan)
-                orphan.close(remove=True)
-                _log.info("settled a dead process's receipts", collector_id=orphan.collector_id)
-
-    async def _publish_receipt(self, book: ReceiptBook, *, closed: bool) -> bool:
-        """Whether Kafka has it."""
-        now = self._app.now_us()
-        if book is self._book:
-            oldest = self._publisher.oldest_us()
-        else:
-            folder = self._adopted.get(book.collector_id)
-            oldest = self._publisher.adopted_oldest_us(folder) if folder else None
-            if oldest is None and not closed:
-                return False  # another process delivers it: nothing is known here of how far it is
-        receipt, shown = book.snapshot(now, now if oldest is None else min(now, oldest), closed=closed)
-        value = msgspec.json.encode(receipt)
-        message = Message(RECEIPTS, book.collector_id.encode(), value, now, book.collector_id, 0)
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-        def settle(_message: Message, outcome: Outcome) -> None:
-            if not done.done():
-                done.set_result(outcome is Outcome.KAFKA)
-
-        message.settle = settle
-        self._publisher.publish_aside(message)
-        if not await done:
-            return False
-        book.confirm(shown)
-        return True
 
     async def _adopt(self) -> None:
         """Spools and receipts whose process is dead, of this state folder."""
@@ -164,9 +132,9 @@ class Housekeeping:
                 folder.close(remove=True)
                 continue
             _log.warning("taking over a spool", folder=path.name, records=folder.end - folder.cursor)
-            self._adopted[path.name.rpartition("-")[2]] = folder
+            self._receipts.adopted[path.name.rpartition("-")[2]] = folder
             self._publisher.adopt(folder, await asyncio.to_thread(folder.size))
-        self._orphans += ReceiptBook.orphans(self._settings.receipts_dir, self._on_damaged)
+        self._receipts.orphans += ReceiptBook.orphans(self._settings.receipts_dir, self._on_damaged)
 
     def _on_damaged(self, path: Path, error: Exception) -> None:
         if path not in self._damaged:
@@ -182,7 +150,7 @@ class Housekeeping:
         while True:
             self._check_topics.clear()
             try:
-                present = await asyncio.to_thread(self._link.topics, 5.0)
+                present = await asyncio.to_thread(self._link.topics, 2.0)
             except KafkaException as error:
                 _log.warning("the brokers do not answer", error=str(error))
                 unknown = True

@@ -1,6 +1,7 @@
 """``watershed lake …``: make and evolve the lake's tables, and see how far they are."""
 
 import json
+from datetime import UTC
 from typing import Annotated, Any
 
 import typer
@@ -9,19 +10,22 @@ from pyiceberg.exceptions import NoSuchTableError
 from rich.console import Console
 from rich.table import Table as Grid
 
+from collector.collectors import held_back, known
 from collector.lake import BreakingChange, LakeSettings, TableSpec, ensure_table, open_catalog, spec_of
 from collector.land_adopt import adopt
 from collector.land_commit import State
+from collector.land_db import Database
 from collector.land_quality import COLLECTOR_RECEIPTS, RECEIPTS_TOPIC, REJECTED_EVENTS, REJECTS_TOPIC
 from collector.land_settings import LanderSettings
 from collector.land_topic import Brokers
 from contracts.registry import Registry
+from runtime import log
 
 app = typer.Typer(name="lake", help="The lake's tables.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
-def _specs() -> dict[str, TableSpec]:
+def specs() -> dict[str, TableSpec]:
     """Every table, by the topic it is landed from."""
     found = {contract.topic: spec_of(contract) for contract in Registry.load()}
     return {**found, REJECTS_TOPIC: REJECTED_EVENTS, RECEIPTS_TOPIC: COLLECTOR_RECEIPTS}
@@ -33,7 +37,7 @@ def ensure(as_json: Json = False) -> None:
     console = Console(stderr=as_json)
     catalog = open_catalog(LakeSettings.read())
     refused = []
-    for spec in _specs().values():
+    for spec in specs().values():
         try:
             table = ensure_table(catalog, spec)
         except BreakingChange as error:
@@ -42,26 +46,40 @@ def ensure(as_json: Json = False) -> None:
         else:
             console.print(f"{spec.identifier}: {len(table.schema().fields)} columns")
     if as_json:
-        typer.echo(json.dumps({"tables": [s.identifier for s in _specs().values()], "refused": refused}))
+        typer.echo(json.dumps({"tables": [s.identifier for s in specs().values()], "refused": refused}))
     if refused:
         raise typer.Exit(1)
 
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Show each table's rows, snapshots, files, and how far it is behind its topic."""
+    """Show each table's rows, snapshots, files, how far it is behind its topic, and what holds its promise back."""
+    log.configure("lake", "WARNING")
     settings = LanderSettings.read()
-    catalog, brokers = open_catalog(settings), Brokers(settings.kafka_bootstrap_servers)
-    specs = _specs()
-    topics = brokers.describe(specs)
+    catalog, brokers = open_catalog(settings), Brokers(settings.librdkafka())
+    wanted = specs()
+    topics = brokers.describe(wanted)
     ends = brokers.end_offsets({name: info.partitions for name, info in topics.items()})
-    rows = [_status(catalog, spec, ends.get(topic)) for topic, spec in specs.items()]
-    grid = Grid("table", "rows", "files", "snapshots", "land_seq", "behind", title="The lake")
+    database = Database(settings.lander_dsn.get_secret_value(), settings.land_lock_seconds)
+    through = {
+        f"events.{type_}": instant.astimezone(UTC).isoformat() for type_, instant in database.landed_through().items()
+    }
+    held = held_back(known(database, closed=False))
+    rows = [_status(catalog, spec, ends.get(topic), through.get(topic)) for topic, spec in wanted.items()]
+    grid = Grid(box=None)
+    grid.add_column("table", min_width=26)
+    for heading in ("rows", "files", "snapshots", "land_seq", "behind"):
+        grid.add_column(heading)
+    grid.add_column("all before (UTC)", min_width=19)
     for row in rows:
-        grid.add_row(*(str(row[name] if row[name] is not None else "-") for name in row))
-    Console(stderr=as_json).print(grid)
+        shown = {**row, "through": (row["through"] or "")[:19].replace("T", " ") or None}
+        grid.add_row(*(str(value if value is not None else "-") for value in shown.values()))
+    console = Console(stderr=as_json)
+    console.print(grid)
+    for line in held:
+        console.print(f"[yellow]{line}[/]", highlight=False)
     if as_json:
-        typer.echo(json.dumps({"tables": rows}))
+        typer.echo(json.dumps({"tables": rows, "held_back": held}))
 
 
 @app.command("adopt-topic")
@@ -75,20 +93,21 @@ def adopt_topic(
     What the table holds stays. Messages of the topic that are in the table already would land a second time, so say yes
     only when the topic is a new one, or when the messages between are gone for good.
     """
-    specs = _specs()
-    if topic not in specs:
-        raise typer.BadParameter(f"no table is landed from {topic!r}; there are {', '.join(specs)}")
+    known_specs = specs()
+    if topic not in known_specs:
+        raise typer.BadParameter(f"no table is landed from {topic!r}; there are {', '.join(known_specs)}")
+    spec = known_specs[topic]
     if not yes:
-        typer.confirm(f"{specs[topic].identifier} goes on from the first message of {topic}. Sure?", abort=True)
-    state = adopt(LanderSettings.read(), topic, specs[topic])
-    Console(stderr=as_json).print(f"{specs[topic].identifier} goes on from {dict(state.offsets)}")
+        typer.confirm(f"{spec.identifier} goes on from the first message of {topic}. Sure?", abort=True)
+    state = adopt(LanderSettings.read(), topic, spec)
+    Console(stderr=as_json).print(f"{spec.identifier} goes on from {dict(state.offsets)}")
     if as_json:
-        typer.echo(json.dumps({"table": specs[topic].identifier, "offsets": dict(state.offsets)}))
+        typer.echo(json.dumps({"table": spec.identifier, "offsets": dict(state.offsets)}))
 
 
-def _status(catalog: SqlCatalog, spec: TableSpec, ends: dict[int, int] | None) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(("table", "rows", "files", "snapshots", "land_seq", "behind"))
-    row["table"] = spec.identifier
+def _status(catalog: SqlCatalog, spec: TableSpec, ends: dict[int, int] | None, through: str | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(("table", "rows", "files", "snapshots", "land_seq", "behind", "through"))
+    row |= {"table": spec.identifier, "through": through}
     try:
         table = catalog.load_table(spec.identifier)
     except NoSuchTableError:

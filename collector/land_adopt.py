@@ -18,7 +18,7 @@ def adopt(settings: LanderSettings, topic: str, spec: TableSpec) -> State:
     :raises collector.land_topic.TopicMissing: there is no such topic.
     :raises collector.land_commit.Fenced: a lander is landing this very table: there is nothing to decide.
     """
-    catalog, brokers = open_catalog(settings), Brokers(settings.kafka_bootstrap_servers)
+    catalog, brokers = open_catalog(settings), Brokers(settings.librdkafka())
     table = ensure_table(catalog, spec)
     base, info = State.of(table.properties), brokers.describe_one(topic)
     begins = brokers.begin_offsets(topic, info.partitions)

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from collector.land_quality import Receipt
 from runtime import log
 
 _PAUSE = 2.0
@@ -86,44 +86,12 @@ class Database:
             ([r.type for r in given], [r.land_seq for r in given], [r.through for r in given]),
         )
 
-    def write_collectors(self, receipts: Iterable[Receipt]) -> None:
-        """Keep the newest receipt of each collector.
+    def landed_through(self) -> dict[str, datetime]:
+        """Before which instant everything received is in the lake, by type.
 
         :raises DatabaseAway: no connection.
         """
-        newest: dict[str, Receipt] = {}
-        for receipt in receipts:
-            known = newest.get(receipt.collector_id)
-            if known is None or known.at <= receipt.at:
-                newest[receipt.collector_id] = receipt
-        given = list(newest.values())
-        self._run(
-            """insert into ledger.collectors as c
-                   (collector_id, assigned, acknowledged, durable_through, closed, seen_at)
-               select * from unnest(%s::text[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::boolean[],
-                                    %s::timestamptz[])
-               on conflict (collector_id) do update set assigned = excluded.assigned,
-                   acknowledged = excluded.acknowledged, durable_through = excluded.durable_through,
-                   closed = excluded.closed, seen_at = excluded.seen_at
-               where c.seen_at <= excluded.seen_at""",
-            (
-                [r.collector_id for r in given],
-                [r.assigned for r in given],
-                [r.acknowledged for r in given],
-                [r.durable_through for r in given],
-                [r.closed for r in given],
-                [r.at for r in given],
-            ),
-        )
-
-    def durable_through(self) -> datetime | None:
-        """All that open collectors acknowledged before this instant is in Kafka; None: no collector is open.
-
-        :raises DatabaseAway: no connection.
-        """
-        rows = self._run("select min(durable_through) from ledger.collectors where not closed")
-        found: datetime | None = rows[0][0]
-        return found
+        return dict(self._run("select type, through from ledger.landed"))
 
     def close(self) -> None:
         """End the session, and with it every lock."""
@@ -132,17 +100,27 @@ class Database:
                 self._connection.close()
                 self._connection = None
 
-    def _run(self, query: str, values: Iterable[Any] | Mapping[str, Any] = ()) -> list[Any]:
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """One transaction on the session, which meanwhile is nobody else's.
+
+        :raises DatabaseAway: no connection, or Postgres refused; nothing of it was kept.
+        """
         with self._mutex:
             connection = self._connect()
             try:
-                cursor = connection.execute(query.encode(), tuple(values))
-                return cursor.fetchall() if cursor.description else []
+                with connection.transaction():
+                    yield connection
             except psycopg.Error as error:
                 if connection.closed or isinstance(error, psycopg.OperationalError):
                     connection.close()
                     self._connection = None
                 raise DatabaseAway(f"Postgres: {error}") from error
+
+    def _run(self, query: str, values: Iterable[Any] = ()) -> list[Any]:
+        with self.transaction() as connection:
+            cursor = connection.execute(query.encode(), tuple(values))
+            return cursor.fetchall() if cursor.description else []
 
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is not None:

@@ -1,17 +1,18 @@
 """Messages of ``events.<type>`` become rows: typed by the contract, hashed, a column at a time."""
 
+import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
 from collector.lake import TIMESTAMP, arrow_schema, spec_of
-from collector.land_decode import Batch, Decoder
+from collector.land_decode import Batch, Decoder, Parse
 from contracts.model import Contract, FieldSpec
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -26,6 +27,7 @@ _KINDS: dict[str, Any] = {
     "timestamp": _Instant,
     "map": dict[str, str],
 }
+_DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
 _ENVELOPE = ("event_id", "tenant", "schema_version", "occurred_at", "received_at", "collector_id", "sequence", "minted")
 
 
@@ -40,9 +42,11 @@ class EventDecoder(Decoder):
     """Decodes one event type by its newest contract, of which older versions are subsets.
 
     ``content_hash`` is blake2b with 8 bytes, big-endian and signed, over the JSON array
-    ``[event_type, occurred_at, data]``, with the fields of ``data`` by name, absent and null ones left out, and times
-    in UTC: the order of keys or an explicit null in the client's text do not change it. ``<field>_hash`` is keyed
-    blake2b with 8 bytes over tenant, field and value, shifted into [0, 2^63).
+    ``[event_type, occurred_at, data]``, with the fields of ``data`` by name, absent and null ones left out, times in
+    UTC and decimals in their shortest form. So it says whether two events have the same values, by the contract's
+    types, and not whether they were written alike: the order of keys, an explicit null, ``1.50`` for ``1.5`` or another
+    offset of the same instant do not change it. ``<field>_hash`` is keyed blake2b with 8 bytes over tenant, field and
+    value, shifted into [0, 2^63).
     """
 
     def __init__(self, contract: Contract, hash_key: bytes) -> None:
@@ -52,16 +56,12 @@ class EventDecoder(Decoder):
         self._schema = arrow_schema(contract)
         self._hash_key = hash_key
         message, self._names = _structs(contract)
-        self._decoder = msgspec.json.Decoder(message)
         self._message = message
         self._version = msgspec.json.Decoder(_Version)
         has_map = any(f.kind == "map" for f in contract.fields)
+        self._plain = [(self._names[f.name], _PLAIN[f.kind]) for f in contract.fields if f.kind in _PLAIN]
         self._encode = msgspec.json.Encoder(order="deterministic" if has_map else None).encode
-        self.parse: Callable[[bytes | None], Any] = self._decoder.decode  # type: ignore[assignment,method-assign]
-
-    def parse(self, value: bytes | None) -> Any:
-        """The message; replaced by the decoder's own method, which ``map`` calls without a Python frame."""
-        raise NotImplementedError
+        self.parse = cast(Parse, msgspec.json.Decoder(message).decode)  # of None it says TypeError
 
     def salvage(self, value: bytes | None) -> Any:
         """Accept ``1.0`` for an integer, as JSON Schema 2020-12 does (validation, §6.1.1); the fast path does not."""
@@ -104,6 +104,11 @@ class EventDecoder(Decoder):
             name: pa.array(list(map(attrgetter(name), rows)), self._schema.field(name).type) for name in _ENVELOPE
         }
         datas = [row.data for row in rows]
+        for attribute, plain in self._plain:
+            for data in datas:
+                value = getattr(data, attribute)
+                if value is not None:
+                    setattr(data, attribute, plain(value))
         columns["content_hash"] = _signed([self._content(row) for row in rows])
         for spec in self.contract.fields:
             values = list(map(attrgetter(self._names[spec.name]), datas))
@@ -132,6 +137,24 @@ def keyed_hash(key: bytes, tenant: str, name: str, value: object) -> int:
     """The number in [0, 2^63) that stands for a value of a field that is counted distinct."""
     text = f"{tenant}\x1f{name}\x1f{value}".encode()
     return int.from_bytes(blake2b(text, digest_size=8, key=key).digest(), "big") >> 1
+
+
+def shortest(text: str) -> str:
+    """A decimal number's one shortest text: no zeros that say nothing, no sign of zero. What is none stays as it is.
+
+    Not by way of ``Decimal``, whose arithmetic rounds to the digits of its context.
+    """
+    number = _DECIMAL.fullmatch(text)
+    if number is None:
+        return text
+    sign, whole, fraction = number[1], number[2].lstrip("0") or "0", (number[3] or "").rstrip("0")
+    if not fraction:
+        return whole if whole == "0" else sign + whole
+    return f"{sign}{whole}.{fraction}"
+
+
+_PLAIN: dict[str, Callable[[Any], Any]] = {"decimal": shortest, "timestamp": lambda instant: instant.astimezone(UTC)}
+"""By kind: a value's one form, so that equal values are written alike."""
 
 
 def _structs(contract: Contract) -> tuple[type[msgspec.Struct], dict[str, str]]:

@@ -1,5 +1,7 @@
 """What the lander tells Prometheus."""
 
+from datetime import datetime
+
 from prometheus_client import Counter, Gauge, Histogram
 
 ROWS = Counter("lander_rows_total", "Rows committed to the lake.", ["table"])
@@ -16,6 +18,12 @@ THROUGH = Gauge(
     "lander_through_timestamp_seconds", "All that Kafka took before this instant is in the lake.", ["table"]
 )
 
+OPEN = Gauge("lander_open_collectors", "Collectors that are open: complete through passes none of their promises.")
+SILENT = Gauge(
+    "lander_silent_collectors", "Of these, those not heard of for a minute: dead or cut off, see the runbook."
+)
+PROMISED = Gauge("lander_promised_timestamp_seconds", "All that was received before this instant is in Kafka.")
+
 
 def landed(table: str, rows: int, poison: int, seconds: float) -> None:
     """Count one commit."""
@@ -30,3 +38,11 @@ def show(table: str, phase: str, *, paused: bool) -> None:
     PHASE.labels(table).set(phase == "landing")
     STOPPED.labels(table).set(phase == "stopped")
     PAUSED.labels(table).set(paused)
+
+
+def promised(through: datetime | None, open_: int, silent: int) -> None:
+    """Show what the collectors promise, and how many of them there are."""
+    OPEN.set(open_)
+    SILENT.set(silent)
+    if through is not None:
+        PROMISED.set(through.timestamp())

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 import pyarrow as pa
 
 from collector.lake import TableSpec, arrow_schema_of
-from collector.land_decode import Batch, Decoder
+from collector.land_decode import Batch, Decoder, Parse
 from contracts.columns import LakeColumn
 
 REJECTS_TOPIC = "rejected_events"
@@ -60,6 +60,7 @@ COLLECTOR_RECEIPTS = TableSpec(
         LakeColumn("closed", "boolean", True, "Whether nothing more will come of this process."),
         LakeColumn("at", "timestamp", True, "When the receipt was written, UTC."),
         *_KAFKA,
+        LakeColumn("retired", "string", False, "Of a receipt that an operator wrote for a lost process, JSON."),
     ),
     "at",
     "The collectors' own word on what they took, cumulative.",
@@ -86,6 +87,20 @@ class Rejection(msgspec.Struct, gc=False):
     line: _Long | None = None
 
 
+class Retirement(msgspec.Struct):
+    """Who closed a collector that was lost with its state, and why.
+
+    ``lost``: how many sequences it had acknowledged that were not in the lake then, and ``lost_ranges`` which (of very
+    many the first). They stay acknowledged: they are a loss with a name to it, not void. ``landed``: how many were.
+    """
+
+    by: _Text
+    reason: _Text
+    lost: _Long
+    lost_ranges: list[tuple[_Long, _Long]]
+    landed: _Long
+
+
 class Receipt(msgspec.Struct, gc=False):
     """A message of ``collector_receipts``."""
 
@@ -98,6 +113,7 @@ class Receipt(msgspec.Struct, gc=False):
     durable_through: _Instant
     closed: bool
     at: _Instant
+    retired: Retirement | None = None
 
 
 class QualityDecoder(Decoder):
@@ -107,13 +123,9 @@ class QualityDecoder(Decoder):
         self.spec = spec
         self.sort_by = (spec.day_of,)
         self._schema = arrow_schema_of(spec.columns)
-        self._decode = msgspec.json.Decoder(message).decode
-        self._raw = {f.name for f in msgspec.structs.fields(message) if f.type is msgspec.Raw}
+        self.parse = cast(Parse, msgspec.json.Decoder(message).decode)  # of None it says TypeError
+        self._json = {f.name for f in msgspec.structs.fields(message) if f.type in (msgspec.Raw, Retirement | None)}
         self._fields = {f.name for f in msgspec.structs.fields(message)}
-
-    def parse(self, value: bytes | None) -> Any:
-        """See :meth:`Decoder.parse`."""
-        return self._decode(value)  # type: ignore[arg-type]  # None is refused with a TypeError, as it should be
 
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
         """See :meth:`Decoder.columns`."""
@@ -121,8 +133,9 @@ class QualityDecoder(Decoder):
         arrays = []
         for f in fields:
             values: list[Any]
-            if f.name in self._raw:
-                values = [bytes(getattr(row, f.name)).decode() for row in rows]
+            if f.name in self._json:
+                given = map(attrgetter(f.name), rows)
+                values = [None if value is None else msgspec.json.encode(value).decode() for value in given]
             elif f.name in self._fields:
                 values = list(map(attrgetter(f.name), rows))
             else:

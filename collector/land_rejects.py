@@ -4,7 +4,7 @@ import base64
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,12 +29,12 @@ class NotDurable(Exception):
 class Rejects:
     """Writes rejections of stage ``lander``; safe to use from several threads."""
 
-    def __init__(self, bootstrap_servers: str, timeout: float = 30.0) -> None:
+    def __init__(self, connection: Mapping[str, Any], timeout: float = 30.0) -> None:
         self._timeout = timeout
         self._mutex = threading.Lock()
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **connection,
                 "client.id": "lander-rejects",
                 "acks": "all",
                 "enable.idempotence": True,

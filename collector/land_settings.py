@@ -2,13 +2,13 @@
 
 from pydantic import Field, SecretStr, model_validator
 
+from collector.kafka_settings import KafkaSettings
 from collector.lake import LakeSettings
 
 
-class LanderSettings(LakeSettings):
+class LanderSettings(KafkaSettings, LakeSettings):
     """The lander: what it talks to, how often it commits, what it keeps."""
 
-    kafka_bootstrap_servers: str = Field(description="Kafka's brokers, `host:port,…`")
     lander_dsn: SecretStr = Field(description="Postgres database `warehouse` as role `lander` (`postgresql://…`)")
     visitor_hash_key: SecretStr = Field(
         min_length=16,
@@ -26,6 +26,12 @@ class LanderSettings(LakeSettings):
     land_bytes: int = Field(default=64_000_000, ge=1_000_000, description="… or as soon as they take so many bytes")
     land_heartbeat_seconds: float = Field(
         default=3.0, gt=0, description="How often `ledger.landed` is brought up to date, in seconds"
+    )
+    land_announce_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        description="How long Kafka must have been there again before `ledger.landed` moves on, in seconds: collectors "
+        "that started without it announce themselves in this time",
     )
     land_lock_seconds: float = Field(
         default=30.0, gt=0, description="Silence after which Postgres gives a lander's tables to another, in seconds"

@@ -3,9 +3,10 @@
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
@@ -30,6 +31,16 @@ _STOPPED_SECONDS = 30.0
 _log = log.get(__name__)
 
 
+class Seen(Protocol):
+    """Who is told of messages as they are read, before they land."""
+
+    def begin(self, info: TopicInfo, starts: Mapping[int, int]) -> None:
+        """Reading goes on from ``starts``; everything before has landed."""
+
+    def add(self, info: TopicInfo, batch: Batch) -> None:
+        """These were read."""
+
+
 class TableLander(threading.Thread):
     """Lands one topic in one table until stopped."""
 
@@ -40,7 +51,7 @@ class TableLander(threading.Thread):
         servers: Servers,
         settings: LanderSettings,
         *,
-        seen: Callable[[Batch], None] | None = None,
+        seen: Seen | None = None,
         committed: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(name=f"land-{topic}")
@@ -126,9 +137,11 @@ class TableLander(threading.Thread):
         table = ensure_table(self._servers.catalog(), self._decoder.spec)
         base = State.of(table.properties)
         starts = self._starts(base, info)
+        if self._seen is not None:
+            self._seen.begin(info, starts)
         self.checkpoints.clear()
         self._show(phase="landing", trouble=None, info=info, landed=replace(base, offsets=starts))
-        reader = Reader(self._settings.kafka_bootstrap_servers, self.topic)
+        reader = Reader(self._settings.librdkafka(), self.topic)
         try:
             reader.assign(starts)
             self._land(reader, table, base, info)
@@ -176,14 +189,14 @@ class TableLander(threading.Thread):
                 if before == 0:
                     due = time.monotonic() + settings.land_seconds
                 if self._seen is not None:
-                    self._seen(batch.pick(range(before, len(batch))))
+                    self._seen.add(info, batch.pick(range(before, len(batch))))
 
     def _flush(self, batch: Batch, table: Table, base: State, info: TopicInfo) -> tuple[Table, State, bool]:
         """Land a batch, however long the servers are away; the last value: whether to read on.
 
         :raises Fenced: another lander has landed it.
         """
-        decoded = self._decode(batch)
+        decoded, table = self._decode(batch, table)
         failures = 0
         while True:
             try:
@@ -224,16 +237,17 @@ class TableLander(threading.Thread):
             self._stop_asked.wait(self._settings.land_paused_seconds)
         return table, base, decoded.newer is None
 
-    def _decode(self, batch: Batch) -> Decoded:
+    def _decode(self, batch: Batch, table: Table) -> tuple[Decoded, Table]:
+        """The batch by the newest contract, and the table that has its columns."""
         decoded = self._decoder.decode(batch)
         if decoded.surprised or decoded.newer:
             fresh = self._new_decoder()
             if fresh.spec != self._decoder.spec:
                 # The contract grew while we ran: the table grows first, then the same messages are read anew.
+                table = ensure_table(self._servers.catalog(), fresh.spec)
                 self._decoder = fresh
-                ensure_table(self._servers.catalog(), fresh.spec)
                 decoded = fresh.decode(batch)
-        return decoded
+        return decoded, table
 
     def _expire(self, table: Table) -> Table:
         """Forget snapshots past their keeping; only ever between two appends of this thread."""

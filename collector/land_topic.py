@@ -13,7 +13,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from collector.land_decode import Batch
 
 TIMEOUT = 10.0
-"""Seconds any one question to the brokers may take."""
+"""Seconds any one question to the brokers may take, unless said otherwise."""
 RECONNECT_MS = 1000
 """Milliseconds between tries to connect, at first; each failure is a line in the log."""
 CLIENT_LOG = logging.getLogger("librdkafka")
@@ -40,9 +40,10 @@ class TopicInfo:
 class Brokers:
     """Questions to the brokers; safe to use from several threads."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, connection: Mapping[str, Any], timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
         self._admin = AdminClient(
-            {"bootstrap.servers": bootstrap_servers, "client.id": "lander", "reconnect.backoff.ms": RECONNECT_MS},
+            {**connection, "client.id": "lander", "reconnect.backoff.ms": RECONNECT_MS},
             logger=CLIENT_LOG,
         )
 
@@ -51,11 +52,11 @@ class Brokers:
 
         :raises KafkaException: the brokers are away.
         """
-        asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=TIMEOUT)
+        asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._timeout)
         found = {}
         for name, future in asked.items():
             try:
-                description = _result(future)
+                description = self._result(future)
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
@@ -105,19 +106,22 @@ class Brokers:
         if not wanted:
             return {}
         asked = self._admin.list_offsets(
-            {TopicPartition(t, p): spec for (t, p), spec in wanted.items()}, request_timeout=TIMEOUT
+            {TopicPartition(t, p): spec for (t, p), spec in wanted.items()}, request_timeout=self._timeout
         )
-        return {(tp.topic, tp.partition): _result(future).offset for tp, future in asked.items()}
+        return {(tp.topic, tp.partition): self._result(future).offset for tp, future in asked.items()}
+
+    def _result(self, future: "Future[Any]") -> Any:
+        return future.result(timeout=self._timeout + 1)
 
 
 class Reader:
     """Reads one topic from given offsets; in no consumer group, so that nothing is rebalanced away or committed."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    def __init__(self, connection: Mapping[str, Any], topic: str) -> None:
         self._topic = topic
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **connection,
                 "client.id": f"lander-{topic}",
                 "group.id": f"lander-{topic}",  # the client wants one; it is never joined
                 "enable.auto.commit": False,
@@ -166,7 +170,3 @@ class Reader:
             raise OutOfRange(f"{self._topic} partition {message.partition()}: {error.str()}")
         if error.code() not in _PASSING:
             raise KafkaException(error)
-
-
-def _result(future: "Future[Any]") -> Any:
-    return future.result(timeout=TIMEOUT + 1)

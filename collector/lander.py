@@ -5,23 +5,24 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-import msgspec
 from pyiceberg.catalog.sql import SqlCatalog
 
 from collector import land_metrics as metrics
 from collector.lake import open_catalog
 from collector.land_db import Database, Landed
-from collector.land_decode import Batch, Decoder
+from collector.land_decode import Decoder
 from collector.land_events import EventDecoder
-from collector.land_quality import RECEIPTS_TOPIC, REJECTS_TOPIC, Receipt, receipts_decoder, rejects_decoder
+from collector.land_promise import Promise
+from collector.land_quality import RECEIPTS_TOPIC, REJECTS_TOPIC, receipts_decoder, rejects_decoder
+from collector.land_receipts import ReceiptsLedger
 from collector.land_rejects import Rejects
 from collector.land_settings import LanderSettings
 from collector.land_status import TROUBLE, Servers
 from collector.land_table import TableLander
-from collector.land_topic import Brokers
+from collector.land_topic import Brokers, TopicInfo
 from contracts.model import ContractError
 from contracts.registry import Registry
 from runtime import log
@@ -30,6 +31,10 @@ from runtime.settings import SettingsError
 
 DecoderFactory = Callable[[], Decoder]
 _STOP_SECONDS = 15.0
+_BEAT_SECONDS = 4.0
+"""Most seconds a heartbeat's question to the brokers may take; `/health/ready` says within 10 s that Kafka is away."""
+_SOON_SECONDS = 2.0
+"""Brokers that take longer to answer may have been away in between."""
 _log = log.get(__name__)
 
 
@@ -42,11 +47,14 @@ class Lander:
         self._catalog_mutex = threading.Lock()
         self._servers = Servers(
             self._open_catalog,
-            Brokers(settings.kafka_bootstrap_servers),
+            Brokers(settings.librdkafka()),
             Database(settings.lander_dsn.get_secret_value(), settings.land_lock_seconds),
-            Rejects(settings.kafka_bootstrap_servers),
+            Rejects(settings.librdkafka()),
         )
-        self._receipt = msgspec.json.Decoder(Receipt)
+        # The heartbeat has to notice Kafka's absence soon, so its questions may not take as long as a commit's.
+        self._brokers = Brokers(settings.librdkafka(), _BEAT_SECONDS)
+        self._receipts = ReceiptsLedger(self._servers.database, self._servers.brokers, settings.librdkafka())
+        self._promise = Promise(settings.land_announce_seconds)
         self.tables: dict[str, TableLander] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -105,24 +113,10 @@ class Lander:
             self._add(RECEIPTS_TOPIC, receipts_decoder, receipts=True)
 
     def _add(self, topic: str, decoder: DecoderFactory, *, receipts: bool = False) -> None:
-        seen = self._book_receipts if receipts else None
+        seen = self._receipts if receipts else None
         table = TableLander(topic, decoder, self._servers, self._settings, seen=seen, committed=self._wake.set)
         self.tables[topic] = table
         table.start()
-
-    def _book_receipts(self, batch: Batch) -> None:
-        """Tell the ledger of receipts as they are read, since the landed-through instant waits for them.
-
-        :raises DatabaseAway: the batch is read again later.
-        """
-        receipts = []
-        for value in batch.values:
-            try:
-                receipts.append(self._receipt.decode(value or b""))
-            except (msgspec.MsgspecError, ValueError):
-                continue  # poison; its batch will say so and set it aside
-        if receipts:
-            self._servers.database.write_collectors(receipts)
 
     def _beat(self) -> None:
         try:
@@ -130,44 +124,39 @@ class Lander:
         except TROUBLE as error:
             _log.warning("heartbeat failed", why=str(error))
             self._troubles["heartbeat"] = f"{type(error).__name__}: {error}"
+            self._promise.kafka_was_away()
         else:
             self._troubles.pop("heartbeat", None)
 
     def _heartbeat(self) -> None:
         """Keep the locks, and bring ``ledger.landed`` up to date.
 
-        The order matters: first what the collectors promise to be in Kafka, then the clock, then where the topics end.
-        What was received before the earlier of the two then lies below those ends.
+        The order matters: first the clock, then where the receipts end, then what the ledger knows of the collectors,
+        then where the topics end. What was received before the instant that comes of it lies below those ends.
 
         :raises Exception: one of TROUBLE.
         """
-        database, brokers = self._servers.database, self._servers.brokers
-        durable = database.durable_through()
+        database = self._servers.database
+        database.check(database.session)  # also while Kafka is away: a silent session loses its locks
+        started = time.monotonic()
+        now = datetime.now(UTC)
+        infos = self._brokers.describe([*self.tables])
+        receipts = infos.get(RECEIPTS_TOPIC)
+        asked = self._brokers.end_offsets({RECEIPTS_TOPIC: receipts.partitions} if receipts else {})
+        if time.monotonic() - started > _SOON_SECONDS:
+            self._promise.kafka_was_away()
+        known = self._receipts.known(receipts.id if receipts else "")
+        if receipts is not None:
+            self._promise.ask(now, receipts, asked[RECEIPTS_TOPIC])
+        through = self._promise.through(known.read, known.durable)
+        metrics.promised(through, known.open, known.silent)
         mine = {
             topic: table
             for topic, table in list(self.tables.items())
-            if table.status.phase == "landing" and table.status.session == database.session
+            if topic in infos and table.status.phase == "landing" and table.status.session == database.session
         }
-        if not mine:
-            return
-        now = datetime.now(UTC)
-        infos = brokers.describe(mine)
-        ends = brokers.end_offsets({topic: info.partitions for topic, info in infos.items()})
-        rows = []
-        for topic, table in mine.items():
-            status = table.status
-            if topic not in infos or status.landed is None:
-                continue
-            if infos[topic] != status.info:
-                table.look_again()
-                continue
-            offsets = status.landed.offsets
-            table.checkpoints.add(now if durable is None else min(now, durable), ends[topic])
-            through = table.checkpoints.reached(offsets)
-            metrics.LAG.labels(table.table).set(sum(end - offsets.get(p, 0) for p, end in ends[topic].items()))
-            if through is not None and topic.startswith("events."):
-                metrics.THROUGH.labels(table.table).set(through.timestamp())
-                rows.append(Landed(topic.removeprefix("events."), status.landed.land_seq, through))
+        ends = self._brokers.end_offsets({topic: infos[topic].partitions for topic in mine})
+        rows = [row for topic, table in mine.items() if (row := _landed(table, infos[topic], ends[topic], through))]
         if rows:
             database.write_landed(rows)
 
@@ -181,6 +170,25 @@ class Lander:
         if late:
             _log.warning("stopped without waiting longer; Kafka still has what did not land", tables=late)
         self._servers.database.close()
+
+
+def _landed(table: TableLander, info: TopicInfo, ends: Mapping[int, int], received: datetime | None) -> Landed | None:
+    """How far a table is. ``ends`` were asked for after all that was received before ``received`` was in Kafka."""
+    status = table.status
+    if status.landed is None:
+        return None
+    if info != status.info:
+        table.look_again()
+        return None
+    offsets = status.landed.offsets
+    if received is not None:
+        table.checkpoints.add(received, ends)
+    through = table.checkpoints.reached(offsets)
+    metrics.LAG.labels(table.table).set(sum(end - offsets.get(p, 0) for p, end in ends.items()))
+    if through is None or not table.topic.startswith("events."):
+        return None
+    metrics.THROUGH.labels(table.table).set(through.timestamp())
+    return Landed(table.topic.removeprefix("events."), status.landed.land_seq, through)
 
 
 def _event_decoder(type_: str, settings: LanderSettings) -> DecoderFactory:

@@ -176,15 +176,33 @@ def decode(text: bytes) -> Any:
 
 
 def _array(text: bytes, limits: Limits) -> list[Parsed]:
-    values = decode(text)
-    if len(values) > limits.events:
+    try:
+        values = decode(text)
+    except Unparseable:
+        # Perhaps only one event has a number or a text that nobody can hold: its neighbours are not to suffer for it.
+        values = None
+    raws = _elements(text)
+    if len(raws) > limits.events:
         raise too_many(limits)
-    if not values:
+    if not raws:
         raise Refused(400, "empty_body", "the array holds no event")
+    if values is None:
+        return [_one(raw, limits) for raw in raws]
     return [
         (value, raw, None) if len(raw) <= limits.event_bytes else (None, raw, _over(limits))
-        for value, raw in zip(values, map(bytes, _raws.decode(text)), strict=True)
+        for value, raw in zip(values, raws, strict=True)
     ]
+
+
+def _elements(text: bytes) -> list[bytes]:
+    """The texts of an array's elements.
+
+    :raises Unparseable: it is no array.
+    """
+    try:
+        return list(map(bytes, _raws.decode(text)))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
+        raise Unparseable(_why(error)) from error
 
 
 def _lines(body: bytes, limits: Limits) -> list[Parsed]:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -38,7 +38,7 @@ DOUBTFUL = frozenset(
 Answer = tuple[Message, KafkaError | None]
 
 
-def producer_settings(bootstrap_servers: str, linger_ms: float, publish_seconds: float) -> dict[str, Any]:
+def producer_settings(connection: Mapping[str, Any], linger_ms: float, publish_seconds: float) -> dict[str, Any]:
     """Librdkafka's settings for the event path.
 
     Messages never time out inside the producer: after ``publish_seconds`` the spool holds a copy of what is still
@@ -46,7 +46,7 @@ def producer_settings(bootstrap_servers: str, linger_ms: float, publish_seconds:
     copy: idempotence recognises the retry. Only a message lost from memory, with its process, is sent from disk anew.
     """
     return {
-        "bootstrap.servers": bootstrap_servers,
+        **connection,
         "client.id": "watershed-collector",
         "acks": "all",
         "enable.idempotence": True,

@@ -92,14 +92,18 @@ class Publisher:
         """Records of the spool that Kafka does not have."""
         return sum(max(0, folder.end - folder.cursor) for folder in self.drain.folders())
 
+    def to_disk(self, reason: str) -> None:
+        """Have the spool take what waits for Kafka, if anything does, without waiting any longer."""
+        if self._waiting:
+            self._spill(reason)
+
     async def stop(self, grace: float) -> None:
         """Let the spool take what Kafka has not answered, and note how far it was delivered.
 
         What the producer has of the spool gets ``grace`` seconds to be answered: it would be sent again otherwise.
         """
         self._clock.cancel()
-        if self._waiting:
-            self._spill("stopping")
+        self.to_disk("stopping")
         while self._appending:
             await asyncio.sleep(0.005)
         await self.drain.stop()

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from collector.ranges import Ranges, united
+
 MAGIC = int.from_bytes(b"WSRCPT01", "little")
 HEADER_WORDS = 512
 FLIGHTS, VOIDS, CELLS, CELL_WORDS = 4096, 65_536, 16_384, 32
@@ -193,19 +195,19 @@ class ReceiptBook:
             for offset, count in enumerate(counts):
                 self._words[at + offset] = count
 
-    def voids(self) -> list[list[int]]:
+    def voids(self) -> Ranges:
         """Ranges of sequences that were never acknowledged, sorted; their messages may still have reached Kafka."""
         starts = range(_VOID_AT, _VOID_AT + 2 * self._words[_N_VOIDS], 2)
-        return merged((self._words[at], self._words[at + 1]) for at in starts)
+        return united((self._words[at], self._words[at + 1]) for at in starts)
 
-    def in_flight(self) -> list[list[int]]:
+    def in_flight(self) -> Ranges:
         """Ranges of sequences that have no answer yet; of a dead process, the ones that never got one."""
         pairs = []
         for slot in range(FLIGHTS):
             first, count = self._words[_FLIGHT_AT + 2 * slot], self._words[_FLIGHT_AT + 2 * slot + 1]
             if count:
                 pairs.append((first, first + count - 1))
-        return merged(pairs)
+        return united(pairs)
 
     def flush(self) -> None:
         """Write the pages out, so that a lost machine keeps them too (blocks for the disk)."""
@@ -282,14 +284,3 @@ def rfc3339(us: int) -> str:
     """Microseconds since 1970 as RFC 3339 in UTC with six digits and ``Z``."""
     seconds, fraction = divmod(us, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{fraction:06d}Z"
-
-
-def merged(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Sorted ranges, with neighbours made one."""
-    ranges: list[list[int]] = []
-    for first, last in sorted(pairs):
-        if ranges and first <= ranges[-1][1] + 1:
-            ranges[-1][1] = max(last, ranges[-1][1])
-        else:
-            ranges.append([first, last])
-    return ranges

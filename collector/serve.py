@@ -1,7 +1,6 @@
 """``python -m collector.serve``: one collector process, from its settings to its last receipt."""
 
 import asyncio
-import contextlib
 import signal
 import sys
 import time
@@ -50,9 +49,7 @@ async def serve(settings: CollectorSettings) -> None:
         answers[0].on_answers(answered)
 
     link = KafkaLink(
-        producer_settings(
-            settings.kafka_bootstrap_servers, settings.collector_linger_ms, settings.collector_publish_seconds
-        ),
+        producer_settings(settings.librdkafka(), settings.collector_linger_ms, settings.collector_publish_seconds),
         on_answers,
     )
     publisher = Publisher(
@@ -115,18 +112,25 @@ async def serve(settings: CollectorSettings) -> None:
         log_level=LogLevels.error,
         log_dictconfig={"loggers": {"_granian": {"handlers": [], "level": "ERROR", "propagate": True}}},
     )
-    loop = asyncio.get_running_loop()
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, server.stop)
+        loop.add_signal_handler(name, asked.set)
     await house.start()
     _log.info("collecting", address=f"{settings.collector_host}:{settings.collector_port}", collector_id=collector_id)
-    await server.serve()
+    serving = loop.create_task(server.serve())
+    await asyncio.wait([serving, loop.create_task(asked.wait())], return_when=asyncio.FIRST_COMPLETED)
+    until = loop.time() + settings.collector_stop_seconds
     _log.info("stopping", in_flight=app.in_flight)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(settings.collector_stop_seconds):
-            while app.in_flight:
-                await asyncio.sleep(0.02)
-    await house.stop()
+    server.stop()  # type: ignore[no-untyped-call]  # no new connection; those at work are served on
+    await asyncio.wait([serving], timeout=settings.collector_stop_seconds / 2)
+    publisher.to_disk("stopping")  # a request that still waits for Kafka is answered from there
+    await asyncio.wait([serving], timeout=settings.collector_stop_seconds / 4)
+    app.refusing = "the collector is stopping"  # whose body comes only now has nobody to keep it
+    await house.stop(until)
+    serving.cancel()
+    await asyncio.wait([serving])
+    if not serving.cancelled():
+        serving.result()
 
 
 def main() -> int:

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from runtime.settings import Settings
+from collector.kafka_settings import KafkaSettings
 
 
-class CollectorSettings(Settings):
+class CollectorSettings(KafkaSettings):
     """The HTTP collector: where it listens, what it takes, where it keeps what Kafka did not take yet."""
 
     collector_host: str = Field(default="127.0.0.1", description="Address the collector listens on")
     collector_port: int = Field(default=21000, ge=1, le=65535, description="Port the collector listens on (HTTP)")
-    kafka_bootstrap_servers: str = Field(description="Kafka brokers, `host:port`, comma-separated")
     collector_state_dir: Path = Field(
         default=Path(".local/data/collector"),
         description="Folder of the collector's spool, receipts and dead letters; on a disk that survives a restart",
@@ -78,7 +77,9 @@ class CollectorSettings(Settings):
         default=5.0, gt=0, description="Time between two receipts on `collector_receipts`, in seconds"
     )
     collector_stop_seconds: float = Field(
-        default=15.0, gt=0, description="How long a stop waits for requests at work and the last receipt, in seconds"
+        default=15.0,
+        gt=0,
+        description="How long a stop may take for requests at work and the last receipt, in seconds",
     )
 
     kafka_replication_factor: int = Field(default=1, ge=1, description="Copies of each partition of a new topic")

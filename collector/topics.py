@@ -127,7 +127,7 @@ def _ensure(admin: KafkaAdminClient, topics: list[Topic]) -> Iterator[Ensured]:
 
 def _admin(settings: CollectorSettings) -> KafkaAdminClient:
     return KafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
+        **settings.kafka_python(),
         client_id="watershed-topics",
         request_timeout_ms=15_000,
     )

@@ -37,6 +37,7 @@ with DAG(
         task_id="claim",
         doc_md="Takes the hours that are loaded and not published. Skipped when there are none.",
         arguments=["marts", "claim", "--run-id", RUN_UUID, "--json"],
+        room="publish",
         nothing_without="hours",
         aside_of="rebuild_marts",
     )
@@ -44,21 +45,25 @@ with DAG(
         task_id="gate_rollups",
         doc_md="Checks the claimed rollups; a failed *stop* holds that tenant back.",
         arguments=["gate", "rollups", "--run-id", RUN_UUID, "--json"],
+        room="gate",
     )
     build = WatershedOperator(
         task_id="build",
         doc_md="One dbt run of the claimed periods, into `marts_build`.",
         arguments=["marts", "build", "--run-id", RUN_UUID, "--json"],
+        room="dbt",
     )
     gate_marts = WatershedOperator(
         task_id="gate_marts",
         doc_md="Checks the candidates in `marts_build`; a failed *stop* holds that tenant back.",
         arguments=["gate", "marts", "--run-id", RUN_UUID, "--json"],
+        room="gate",
     )
     publish = WatershedOperator(
         task_id="publish",
         doc_md="Replaces the claimed periods in `marts` in one transaction.",
         arguments=["publish", "--run-id", RUN_UUID, "--json"],
+        room="publish",
         outlets=[MARTS],
     )
     chain(claim, gate_rollups, build, gate_marts, publish)

@@ -31,13 +31,23 @@ class CommandMisused(Exception):
     """The command was called wrongly or does not keep what it promised: another try would end the same."""
 
 
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without what is Airflow's own: a command needs neither its database nor its keys nor its imports.
+def environment(environ: Mapping[str, str], room: str) -> dict[str, str]:
+    """What of ``environ`` a command of ``room`` is given.
 
-    With it the width of a line in the log, so that a table is not broken at eighty characters.
+    Not what is Airflow's own: a command needs neither its database nor its keys nor its imports. Nor what is another
+    room's: a value called ``ROOM__<ROOM>__<NAME>`` goes to that room only, as ``<NAME>``. With it the width of a line
+    in the log, so that a table is not broken at eighty characters.
     """
     own = ("AIRFLOW", "_AIRFLOW", "PYTHONPATH")
-    return {"COLUMNS": "160", **{name: value for name, value in environ.items() if not name.startswith(own)}}
+    rest = {name: value for name, value in environ.items() if not name.startswith(own)}
+    given: dict[str, str] = {}
+    for name in [name for name in rest if name.startswith("ROOM__")]:
+        _, owner, plain = name.split("__", 2)
+        value = rest.pop(name)
+        rest.pop(plain, None)
+        if owner == room.upper():
+            given[plain] = value
+    return {"COLUMNS": "160", **rest, **given}
 
 
 def say(line: str) -> None:
@@ -59,8 +69,10 @@ def _say_all(lines: IO[str]) -> None:
         say(line.rstrip())
 
 
-def run(arguments: Sequence[str]) -> dict[str, Any]:
+def run(arguments: Sequence[str], room: str) -> dict[str, Any]:
     """Run ``watershed`` (the executable that ``WATERSHED_BIN`` names) with ``arguments``; give its last line.
+
+    ``room`` is the one whose command it is and whose credentials it gets.
 
     :raises CommandFailed: when it ends with an error.
     :raises CommandMisused: when the arguments are wrong, or the last line is no JSON object.
@@ -73,7 +85,7 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env=environment(os.environ),
+        env=environment(os.environ, room),
     )
     errors = threading.Thread(target=_say_all, args=(process.stderr,), daemon=True)
     errors.start()

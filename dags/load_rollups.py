@@ -35,6 +35,7 @@ with DAG(
         task_id="load",
         doc_md="Runs `watershed load`. Skipped when no rollup changed.",
         arguments=["load", "--json"],
+        room="load",
         nothing_without="changed",
         outlets=[ROLLUPS],
         pool="load",

@@ -47,12 +47,14 @@ with DAG(
         task_id="claim",
         doc_md="Takes all hours that the rollups have.",
         arguments=["marts", "claim", "--all", "--run-id", RUN_UUID, "--json"],
+        room="publish",
         nothing_without="hours",
     )
     gate_rollups = WatershedOperator(
         task_id="gate_rollups",
         doc_md="Checks the claimed rollups; a failed *stop* holds that tenant back.",
         arguments=["gate", "rollups", "--run-id", RUN_UUID, "--json"],
+        room="gate",
     )
     models = DbtTaskGroup(
         group_id="models",
@@ -80,11 +82,13 @@ with DAG(
         task_id="gate_marts",
         doc_md="Checks the candidates in `marts_build`; a failed *stop* holds that tenant back.",
         arguments=["gate", "marts", "--run-id", RUN_UUID, "--json"],
+        room="gate",
     )
     publish = WatershedOperator(
         task_id="publish",
         doc_md="Replaces all periods in `marts` in one transaction.",
         arguments=["publish", "--run-id", RUN_UUID, "--json"],
+        room="publish",
         outlets=[MARTS],
     )
     chain(builds_are_done, claim, gate_rollups, models, gate_marts, publish)

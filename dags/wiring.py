@@ -45,6 +45,7 @@ class WatershedOperator(BaseOperator):
     """Runs one ``watershed`` command; its last line, a JSON object, is the task's result.
 
     :param arguments: the command's words, templated.
+    :param room: the room whose command it is; of the rooms' credentials the command sees that room's only.
     :param nothing_without: the number (or truth) in the result without which there was nothing to do. The task is then
         *skipped*: what follows it is skipped too, and no asset event is sent. The result is kept all the same.
     :param aside_of: the id of a DAG; while one of its runs is at work this task does nothing and is skipped.
@@ -57,12 +58,14 @@ class WatershedOperator(BaseOperator):
         self,
         *,
         arguments: Sequence[str],
+        room: str,
         nothing_without: str | None = None,
         aside_of: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.arguments = arguments
+        self.room = room
         self.nothing_without = nothing_without
         self.aside_of = aside_of
 
@@ -72,7 +75,7 @@ class WatershedOperator(BaseOperator):
         if self.aside_of and task_instance.get_dr_count(dag_id=self.aside_of, states=["running"]):
             raise AirflowSkipException(f"a run of {self.aside_of} is at work and will do this too")
         try:
-            result = command.run(self.arguments)
+            result = command.run(self.arguments, self.room)
         except command.CommandMisused as error:
             raise AirflowFailException(str(error)) from error
         except command.CommandFailed as error:

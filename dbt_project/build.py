@@ -29,21 +29,28 @@ class Build:
         return {"models": len(self.seconds), "seconds": self.seconds}
 
 
-def build(settings: DbtSettings, run_id: UUID, *, full_refresh: bool = False) -> Build:
+def build(settings: DbtSettings, run_id: UUID, *, full_refresh: bool = False, patience: float = 0) -> Build:
     """Build the claim of ``run_id`` into ``marts_build``. With ``full_refresh`` every model is built from all there is.
 
-    :raises DbtFailed: a model failed, or another build is running: two would write the same candidates.
+    ``patience``: seconds to wait for another build to end, since two would write the same candidates.
+
+    :raises DbtFailed: a model failed, or another build is running.
     """
     with psycopg.connect(settings.dbt_dsn, autocommit=True) as lock:
-        row = lock.execute("select pg_try_advisory_lock(hashtextextended('marts_build', 0))").fetchone()
-        if row != (True,):
-            raise DbtFailed("another `watershed marts build` is running; the lock is free when its process has ended")
+        milliseconds = max(1, round(1000 * patience))  # 0 would be for ever
+        lock.execute("select set_config('lock_timeout', %s, false)", (f"{milliseconds}ms",))
+        try:
+            lock.execute("select pg_advisory_lock(hashtextextended('marts_build', 0))")
+        except psycopg.errors.LockNotAvailable as error:
+            raise DbtFailed(
+                "another `watershed marts build` is running; the lock is free when its process has ended"
+            ) from error
         arguments = ["run", "--vars", f"{{run_id: {run_id}}}"]
         return run_dbt(settings, [*arguments, "--full-refresh"] if full_refresh else arguments)
 
 
-def run_dbt(settings: DbtSettings, arguments: Sequence[str]) -> Build:
-    """Run one dbt command on our project and profile.
+def run_dbt(settings: DbtSettings, arguments: Sequence[str], target: str = "target") -> Build:
+    """Run one dbt command on our project and profile; it writes into ``target``, a folder of dbt's.
 
     :raises DbtFailed: see there.
     """
@@ -54,7 +61,7 @@ def run_dbt(settings: DbtSettings, arguments: Sequence[str]) -> Build:
     places = {
         "--project-dir": PROJECT,
         "--profiles-dir": PROJECT,
-        "--target-path": settings.dbt_dir / "target",
+        "--target-path": settings.dbt_dir / target,
         "--log-path": settings.dbt_dir / "logs",
     }
     options = [part for name, path in places.items() for part in (name, str(path))]

@@ -3,6 +3,7 @@
 import json
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 
@@ -29,7 +30,7 @@ def build_command(
     site = DataDocsSettings.read()
     try:
         built = build_docs(DbtSettings.read(), site)
-    except DbtFailed as error:
+    except (DbtFailed, psycopg.Error) as error:
         Console(stderr=True).print(f"[red]{error}[/red]", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     text = f"written to {site.site_dir}" if built else f"{site.site_dir} is up to date"

@@ -45,9 +45,9 @@ def generate(
         float | None, typer.Option(min=0.01, help="Events a second from now on, instead of a history.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="With --rate: stop after this long.")] = None,
-    days: Days = 35,
-    total: Total = 200_000,
-    seed: Seed = 1,
+    days: Days = running.DAYS,
+    total: Total = running.TOTAL,
+    seed: Seed = running.SEED,
     end: Annotated[datetime | None, typer.Option(help="End of the history, UTC; default: now.")] = None,
     tenant: Annotated[str, typer.Option(help="The tenant of the write key, for the truth file.")] = "demo",
     truth: Annotated[Path | None, typer.Option(help="Write what the charts must show to this file.")] = None,
@@ -105,28 +105,36 @@ def run(
     log: Annotated[
         Path | None, typer.Option(help="Import this access log (plain or gzip) instead of made-up events.")
     ] = None,
-    days: Days = 35,
-    total: Total = 200_000,
-    seed: Seed = 1,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help=f"Days of history; first {running.DAYS}.")] = None,
+    total: Annotated[int | None, typer.Option(min=1, help=f"Valid page views; first {running.TOTAL:,}.")] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Another seed, other events; first {running.SEED}.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Send so many events a second; default: as fast as they are taken.")
+    ] = None,
     patience: Patience = 1200,
     as_json: Json = False,
 ) -> None:
-    """Send 35 days of events to the running stack, wait for the charts and compare them with what was sent."""
+    """Send 35 days of events to the running stack, wait for the charts and compare them with what was sent.
+
+    Run again, it sends the same events again, and they must count once. With another history than what a tenant was
+    sent before, it goes to a tenant of its own: demo-2 and so on.
+    """
     started = time.monotonic()
+    wish = running.Wish(days, total, seed)
+    if log is not None and (wish, rate) != (running.Wish(), None):
+        raise typer.BadParameter("an access log has its own events: no --days, --total, --seed or --rate with it")
     with _failures():
         settings = RunSettings.read()
         registry = Registry.load()
         if log is None:
-            tenant, kept = running.tenant_for(settings, registry)
-            plan = running.plan_of(kept) or Plan.history(seed, datetime.now(UTC), days, total)
-            if kept is not None:
-                show.say(
-                    f"{plan.total:,} page views until {plan.end:%F %T} were sent before; again, they must count once"
-                )
+            tenant, sent_before = running.tenant_for(settings, registry, wish, show.say)
+            plan = sent_before or wish.plan(datetime.now(UTC))
+            if sent_before is not None:
+                show.say(f"{running.words(plan)} were sent before; again, they must count once")
             # Kept before they are sent: a run after one that was interrupted goes on with the same events.
             send.truth_of(plan, registry, tenant).save(running.truth_path(settings, tenant))
             with running.write_key(settings, tenant) as key:
-                told, report = _history(plan, registry, settings.collector_url, key, tenant)
+                told, report = _history(plan, registry, settings.collector_url, key, tenant, rate=rate)
         else:
             told, report = _log(log, settings)
         sent_by = datetime.now(UTC)
@@ -176,11 +184,13 @@ def _held(outcome: Outcome) -> str:
     return f"publication is held: {held}; " if held else ""
 
 
-def _history(plan: Plan, registry: Registry, url: str, key: str, tenant: str) -> tuple[Truth, Report]:
-    show.say(f"sending to tenant {tenant}")
+def _history(
+    plan: Plan, registry: Registry, url: str, key: str, tenant: str, *, rate: float | None = None
+) -> tuple[Truth, Report]:
+    show.say(f"sending {running.words(plan)} to tenant {tenant}")
     with Progress(console=Console(stderr=True)) as bar, Sender(url, key) as sender:
         task = bar.add_task("sending", total=send.about(plan, registry))
-        return send.history(plan, registry, sender, tenant, lambda count: bar.advance(task, count))
+        return send.history(plan, registry, sender, tenant, lambda count: bar.advance(task, count), rate=rate)
 
 
 def _log(log: Path, settings: RunSettings) -> tuple[Truth, Report]:

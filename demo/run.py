@@ -2,8 +2,10 @@
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -19,6 +21,8 @@ from demo.truth import Truth
 
 TENANT = "demo"
 """The tenant of WRITE_KEY."""
+DAYS, TOTAL, SEED = 35, 200_000, 1
+"""What a history is where nobody says otherwise."""
 KEY_SECONDS = 10.0
 """The collector reads the keys once a second; so long it may take to know a new one."""
 
@@ -27,18 +31,54 @@ class DemoError(Exception):
     """The demo cannot go on; the message says what to do."""
 
 
-def tenant_for(settings: RunSettings, registry: Registry) -> tuple[str, Truth | None]:
-    """The tenant to send to, and what an earlier run sent to it.
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a plan; None: whatever was sent before, or else the default."""
 
-    ``demo``, unless it shows events that no run of ours sent (somebody tried the collector with its key): then
-    ``demo-2`` and so on, since a comparison to the last event can only be made of a tenant of one's own.
+    days: int | None = None
+    total: int | None = None
+    seed: int | None = None
+
+    def is_met_by(self, plan: Plan) -> bool:
+        """Whether ``plan`` has every value that was asked for."""
+        pairs = ((self.days, (plan.end - plan.start).days), (self.total, plan.total), (self.seed, plan.seed))
+        return all(asked is None or asked == planned for asked, planned in pairs)
+
+    def plan(self, end: datetime) -> Plan:
+        """A new plan until ``end``, with defaults for what was not asked for."""
+        days, total, seed = (
+            default if asked is None else asked
+            for asked, default in ((self.days, DAYS), (self.total, TOTAL), (self.seed, SEED))
+        )
+        return Plan.history(seed, end, days, total)
+
+
+def words(plan: Plan) -> str:
+    """A plan as it is told."""
+    days = (plan.end - plan.start).days
+    return f"{plan.total:,} page views of {days} days until {plan.end:%F %T} (seed {plan.seed})"
+
+
+def tenant_for(
+    settings: RunSettings, registry: Registry, wish: Wish, tell: Callable[[str], None]
+) -> tuple[str, Plan | None]:
+    """The tenant to send to, and the plan that an earlier run sent to it.
+
+    ``demo``, unless a run sent it something else than what is wished for, or it shows events that no run of ours sent
+    (somebody tried the collector with its key): then ``demo-2`` and so on, since a comparison to the last event can
+    only be made of a tenant of one's own. ``tell`` hears why one is passed over.
     """
     with psycopg.connect(settings.reader_dsn) as reader, psycopg.connect(settings.warehouse_dsn) as warehouse:
         for number in itertools.count(1):
             tenant = TENANT if number == 1 else f"{TENANT}-{number}"
             kept = kept_truth(settings, tenant)
-            if not compare.shows_more(reader, warehouse, kept or Truth(tenant), registry):
-                return tenant, kept
+            plan = from_json(kept.plan) if kept is not None else None
+            if plan is not None and not wish.is_met_by(plan):
+                tell(f"tenant {tenant} has {words(plan)}: other events go to a tenant of their own")
+            elif compare.shows_more(reader, warehouse, kept or Truth(tenant), registry):
+                tell(f"tenant {tenant} has events that no demo sent: the demo's go to a tenant of their own")
+            else:
+                return tenant, plan
     raise AssertionError  # count() does not end
 
 
@@ -69,11 +109,6 @@ def kept_truth(settings: RunSettings, tenant: str) -> Truth | None:
     """What an earlier run sent; None when this is the first."""
     path = truth_path(settings, tenant)
     return Truth.load(path) if path.exists() else None
-
-
-def plan_of(truth: Truth | None) -> Plan | None:
-    """The plan an earlier run sent by."""
-    return from_json(truth.plan) if truth is not None else None
 
 
 def addresses(settings: RunSettings) -> list[str]:

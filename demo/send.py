@@ -1,7 +1,7 @@
 """Send what the generator makes, and count it on the way."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +17,16 @@ class VerdictError(Exception):
 
 
 def history(
-    plan: Plan, registry: Registry, sender: Sender, tenant: str, progress: Callable[[int], None] | None = None
+    plan: Plan,
+    registry: Registry,
+    sender: Sender,
+    tenant: str,
+    progress: Callable[[int], None] | None = None,
+    *,
+    rate: float | None = None,
 ) -> tuple[Truth, Report]:
-    """Send all of ``plan``; gives what the charts must show and what the collector said.
+    """Send all of ``plan``, ``rate`` events a second or as fast as they are taken; gives what the charts must show
+    and what the collector said.
 
     :raises VerdictError: a valid event was rejected, or a broken one accepted.
     :raises SendError: the collector stayed away or refused the key.
@@ -27,7 +34,7 @@ def history(
     tally = Tally(registry)
 
     def counted() -> Iterator[dict[str, Any]]:
-        for made in events(plan, registry):
+        for made in paced(events(plan, registry), rate):
             tally.add(made)
             yield made.event
 
@@ -69,6 +76,15 @@ def now_on(
     except KeyboardInterrupt:
         pass  # the usual way to end it
     return tally, total
+
+
+def paced(made: Iterable[Made], rate: float | None, pause: Callable[[float], None] = time.sleep) -> Iterator[Made]:
+    """Each of ``made``, ``rate`` a second on average from the first one on; None: as they are taken."""
+    started = time.monotonic()
+    for number, event in enumerate(made):
+        if rate is not None and (early := started + number / rate - time.monotonic()) > 0:
+            pause(early)
+        yield event
 
 
 def check(truth: Truth, report: Report) -> None:

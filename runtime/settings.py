@@ -9,6 +9,9 @@ from typing import Self
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+ROOM = "WATERSHED_ROOM"
+"""Variable of a process that was given its room's values: the ``watershed`` command then looks for no others."""
+
 
 class SettingsError(Exception):
     """A setting is missing or malformed; the message names every variable and what is wrong with it."""
@@ -17,7 +20,8 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Frozen settings; each field ``some_name`` is read from ``SOME_NAME`` and needs a description."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
+    # Errors do not repeat what was given: it may be a password.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, hide_input_in_errors=True)
 
     @classmethod
     def read(cls) -> Self:

@@ -32,8 +32,12 @@ def recompute(
             "minute": pa.array([t.minute for t in claimed], _STAMP),
         }
     )
+    reader = spark.read
+    if pinned.snapshot_id is not None:
+        reader = reader.option("versionAsOf", str(pinned.snapshot_id))
+    # A table without a snapshot was empty when it was pinned, whatever has landed since: of it no row is taken.
     rows = of_minutes(
-        spark.read.option("versionAsOf", str(pinned.snapshot_id)).table(f"{CATALOG}.{contract.table}"),
+        reader.table(f"{CATALOG}.{contract.table}"),
         spark.createDataFrame(pairs),
         F.lit(False) if pinned.snapshot_id is None else _within(claimed),
         land_seq,

@@ -105,8 +105,25 @@ def database_url(settings: StackSettings, secrets: Mapping[str, str]) -> str:
     return "postgresql+psycopg2" + postgres.dsn(settings, secrets, "airflow", "airflow").removeprefix("postgresql")
 
 
+ROOMS = ("load", "dbt", "gate", "publish")
+"""The rooms whose commands tasks run."""
+
+
+def of_rooms(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
+    """What the rooms' commands are given, as ``ROOM__<ROOM>__<NAME>``: each task hands on its own room's only.
+
+    For the scheduler alone, whose workers run the tasks. ``rebuild_marts`` has Cosmos start dbt, which knows nothing of
+    this and takes ``DBT_DSN`` from the environment as it is; commands of other rooms do not see it.
+    """
+    found = {"DBT_DSN": environment.own("dbt", settings, secrets)["DBT_DSN"]}
+    for room in ROOMS:
+        for name, value in environment.own(room, settings, secrets).items():
+            found[f"ROOM__{room.upper()}__{name}"] = value
+    return found
+
+
 def variables(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
-    """The environment of each Airflow process; tasks pass on to ``watershed`` what is not Airflow's own."""
+    """The environment of each Airflow process."""
     own = {
         f"AIRFLOW__{section.upper()}__{name.upper()}": value
         for section, values in _own_settings(settings, secrets).items()
@@ -147,22 +164,25 @@ def programs(settings: StackSettings, secrets: Mapping[str, str]) -> list[Progra
     """The four processes. Their log servers are off: all four see the same files, and each would cost a process."""
     env = variables(settings, secrets)
 
-    def program(name: str, component: str, words: Sequence[str], needs: tuple[str, ...]) -> Program:
+    def program(
+        name: str, component: str, words: Sequence[str], needs: tuple[str, ...], more: Mapping[str, str] | None = None
+    ) -> Program:
         return Program(
             name=f"airflow-{name}",
             argv=[BIN / "python", "-m", "airflow", name, *words],
-            env=env,
+            env={**env, **(more or {})},
             not_ready=_health(settings, component),
             needs=needs,
             stop_seconds=40,  # a load that is at work may finish
         )
 
     server = "airflow-api-server"
+    needed = (server, "warehouse-schema", "spark-connect")
     return [
         program("api-server", "metadatabase", (), (BOOTSTRAP,)),
         program("dag-processor", "dag_processor", (), (server,)),
         program("triggerer", "triggerer", ("--skip-serve-logs",), (server,)),
-        program("scheduler", "scheduler", ("--skip-serve-logs",), (server, "warehouse-schema", "spark-connect")),
+        program("scheduler", "scheduler", ("--skip-serve-logs",), needed, of_rooms(settings, secrets)),
     ]
 
 
@@ -265,5 +285,5 @@ def _write_manifest(settings: StackSettings, secrets: Mapping[str, str]) -> None
     target = manifest(settings).parent
     argv: list[str | Path] = [CORE_BIN / "dbt", "parse", "--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT]
     argv += ["--target-path", target, "--log-path", target / "logs"]
-    env = {**environment.of("airflow", settings, secrets), "DO_NOT_TRACK": "1"}
+    env = {**environment.of("dbt", settings, secrets), "DO_NOT_TRACK": "1"}
     run_step(argv, env, settings.logs / "dbt-parse.log")

@@ -1,8 +1,11 @@
 """``watershed stack …``: what ``make up``, ``down``, ``status`` and ``reset`` call."""
 
 import json
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
@@ -11,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime.settings import SettingsError
+from stack import remembered
 from stack.lifecycle import Stack
 from stack.programs import StackError
-from stack.settings import StackSettings
 
 app = typer.Typer(help="The native local stack: real servers as plain processes.", no_args_is_help=True)
 console = Console(highlight=False)
@@ -23,7 +26,7 @@ Only = Annotated[list[str] | None, typer.Option(help="Only this part and what it
 
 def _stack(only: list[str] | None = None) -> Stack:
     try:
-        return Stack(StackSettings.read(), only)
+        return Stack(remembered.recall(), only)
     except (StackError, SettingsError, ValueError) as error:
         raise _failed(error) from error
 
@@ -33,8 +36,21 @@ def _failed(error: Exception) -> typer.Exit:
     return typer.Exit(1)
 
 
+@contextmanager
+def _failures(way_out: str) -> Iterator[None]:
+    """What can go wrong is one line; so is Ctrl-C, or SIGTERM, with the way out of where it leaves the stack."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except StackError as error:
+        raise _failed(error) from error
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"stack: interrupted: {way_out}\n")
+        raise typer.Exit(130) from error
+
+
 def _say(part: str, what: str) -> None:
-    console.print(f"  {part:<20} {what}")
+    console.print(f"  {part:<22} {what}", soft_wrap=True)
 
 
 @app.command()
@@ -42,41 +58,44 @@ def up(only: Only = None) -> None:
     """Start every server in order and wait until each is ready."""
     start = time.monotonic()
     stack = _stack(only)
-    try:
+    with _failures("what has started keeps running; `make up` starts the rest, `make down` stops it"):
         stack.up(_say)
-    except StackError as error:
-        raise _failed(error) from error
     console.print(
-        f"up in {time.monotonic() - start:.0f} s; endpoints and log-ins: {stack.settings.watershed_state / 'env'}"
+        f"up in {time.monotonic() - start:.0f} s; endpoints and log-ins: {stack.settings.watershed_state / 'env'}",
+        soft_wrap=True,
     )
 
 
 @app.command()
 def down() -> None:
     """Stop every process; the data stays."""
-    try:
-        _stack().down(_say)
-    except StackError as error:
-        raise _failed(error) from error
+    start = time.monotonic()
+    with _failures("what has not stopped keeps running; `make down` stops it"):
+        ran = _stack().down(_say)
+    console.print(f"down in {time.monotonic() - start:.0f} s; the data stays" if ran else "nothing was running")
 
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """Show each process: state, memory, whether it is ready and, if not, why. Exits 1 unless all are."""
-    rows = _stack().status()
+    stack = _stack()
+    rows = stack.status()
     if as_json:
         sys.stdout.write(json.dumps({"programs": [asdict(row) for row in rows]}) + "\n")
     elif not rows:
         console.print("down: `make up` starts it")
     else:
-        table = Table("process", "state", "pid", "up (s)", "memory (MiB)", "ready", "log")
+        table = Table("process", "state", "pid", "up (s)", "MiB", "ready")
         for row in rows:
             ready = "yes" if row.reason is None else f"no: {row.reason}"
-            table.add_row(
-                row.name, row.state, str(row.pid), str(row.seconds_up), f"{row.resident_mb:.0f}", ready, row.log
-            )
+            table.add_row(row.name, row.state, str(row.pid), str(row.seconds_up), f"{row.resident_mb:.0f}", ready)
+        for column in table.columns[:-1]:
+            column.no_wrap = True
         console.print(table)
-        console.print(f"{sum(row.resident_mb for row in rows):.0f} MiB in all")
+        console.print(
+            f"{sum(row.resident_mb for row in rows):.0f} MiB in all; logs: {stack.settings.logs}/<process>.log",
+            soft_wrap=True,
+        )
     if not rows or any(row.reason for row in rows):
         raise typer.Exit(1)
 
@@ -89,10 +108,8 @@ def reset(
     stack = _stack()
     if not yes:
         for path in stack.doomed():
-            console.print(f"  would delete {path}")
+            console.print(f"  would delete {path}", soft_wrap=True)
         console.print("nothing was deleted: `make reset YES=1` does it")
         return
-    try:
+    with _failures("`make reset YES=1` goes on"):
         stack.reset(_say)
-    except StackError as error:
-        raise _failed(error) from error

@@ -1,7 +1,6 @@
 """Serves the docs site, ``/dbt/`` and ``/data-docs/``, as files, with health and metrics beside them."""
 
 import functools
-import json
 import os
 import signal
 import threading
@@ -9,9 +8,10 @@ from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, generate_latest
+from prometheus_client import Counter
 
 from runtime import log
+from runtime.health import HealthAnswers
 from stack.docs_settings import DocsSettings
 
 PAGES = {"dbt": "what the marts are made of", "data-docs": "what the gates found"}
@@ -21,7 +21,7 @@ HOME = "<!doctype html><html lang=en><title>Watershed docs</title><h1>Watershed 
 ).encode()
 
 
-class Handler(SimpleHTTPRequestHandler):
+class Handler(HealthAnswers, SimpleHTTPRequestHandler):
     """Files below the site's two folders, and nothing else of the machine."""
 
     server_version = "watershed-docs"
@@ -29,23 +29,18 @@ class Handler(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer health, metrics, the list of pages, or a file."""
-        path = self.path.split("?", 1)[0]
-        if path == "/health/live":
-            self._answer(HTTPStatus.OK, "application/json", b'{"status":"live"}')
-        elif path == "/health/ready":
-            missing = [name for name in PAGES if not (Path(self.directory) / name / "index.html").exists()]
-            status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
-            reasons = dict.fromkeys(missing, "not built: run `watershed docs build`")
-            body = {"status": "not ready" if missing else "ready", "reasons": reasons}
-            self._answer(status, "application/json", json.dumps(body).encode())
-        elif path == "/metrics":
-            self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
-        elif path == "/":
-            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", HOME)
+        if self.answer_health(self._not_ready):
+            return
+        if self.path == "/":
+            self.answer(HTTPStatus.OK, "text/html; charset=utf-8", HOME)
         elif self._is_page():
             super().do_GET()
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
+
+    def _not_ready(self) -> dict[str, str]:
+        missing = [name for name in PAGES if not (Path(self.directory) / name / "index.html").exists()]
+        return dict.fromkeys(missing, "not built: run `watershed docs build`")
 
     def do_HEAD(self) -> None:
         """As GET, for the site's files only."""
@@ -70,20 +65,10 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
-    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Counted, not logged."""
         del size
         REQUESTS.labels(str(int(code)) if code != "-" else "-").inc()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """What goes wrong with a request is the client's to see."""
 
 
 def server(settings: DocsSettings) -> ThreadingHTTPServer:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+from runtime.settings import ROOM
 from stack.secrets import write_private
 from stack.servers import kafka_broker, object_store, postgres, redis_server, spark_connect
 from stack.settings import LOCAL, REPO, StackSettings
@@ -25,18 +26,15 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
     """Every endpoint and credential of the stack, by the names that outsiders rely on (``.local/env``)."""
     local = "http://127.0.0.1:{}"
     docs = local.format(settings.port("docs"))
-    catalog = postgres.dsn(settings, secrets, "catalog", "catalog")
     values = {
         "COLLECTOR_URL": local.format(settings.port("collector")),
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_broker.bootstrap(settings),
+        **kafka_broker.operator_login(settings, secrets),
         "S3_ENDPOINT": object_store.endpoint(settings),
-        "AWS_ACCESS_KEY_ID": secrets["s3_access"],
-        "AWS_SECRET_ACCESS_KEY": secrets["s3_secret"],
         "AWS_REGION": object_store.REGION,
         "LAKE_WAREHOUSE": LAKE_WAREHOUSE,
-        "LAKE_CATALOG_URI": "postgresql+psycopg" + catalog.removeprefix("postgresql"),
+        **_lake_login(settings, secrets, object_store.OPERATOR, "catalog"),
         "WAREHOUSE_DSN": postgres.dsn(settings, secrets, "watershed"),
-        "REDIS_URL": redis_server.url(settings, secrets),
+        "REDIS_URL": redis_server.url(settings, secrets, redis_server.OPERATOR),
         "SPARK_REMOTE": spark_connect.remote(settings),
         "AIRFLOW_URL": local.format(settings.port("airflow")),
         "AIRFLOW_USER": ADMIN,
@@ -61,25 +59,61 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
     return values
 
 
-LAKE = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "LAKE_WAREHOUSE", "LAKE_CATALOG_URI")
-PIPELINE = (
-    *LAKE, "SPARK_REMOTE", "KAFKA_BOOTSTRAP_SERVERS", "LOADER_DSN", "DBT_DSN", "GATE_DSN", "PUBLISHER_DSN", "SITE_DIR",
-    "WATERSHED_STATE", "DATA_DOCS_URL", "DBT_DOCS_URL",
+def _lake_login(settings: StackSettings, secrets: Mapping[str, str], owner: str, role: str) -> dict[str, str]:
+    """The key pair of ``owner`` at S3, and the catalog as ``role``."""
+    access, secret = object_store.key_pair(secrets, owner)
+    catalog = postgres.dsn(settings, secrets, role, "catalog")
+    return {
+        "AWS_ACCESS_KEY_ID": access,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "LAKE_CATALOG_URI": "postgresql+psycopg" + catalog.removeprefix("postgresql"),
+    }
+
+
+KAFKA = (
+    "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM", "KAFKA_USERNAME", "KAFKA_PASSWORD",
 )  # fmt: skip
+LAKE = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "LAKE_WAREHOUSE", "LAKE_CATALOG_URI")
 OF_PROCESS: Mapping[str, tuple[str, ...]] = {
-    "collector": ("KAFKA_BOOTSTRAP_SERVERS", "KEYS_FILE"),
-    "lander": (*LAKE, "KAFKA_BOOTSTRAP_SERVERS", "LANDER_DSN", "VISITOR_HASH_KEY"),
+    "topics": KAFKA,
+    "lake": LAKE,
+    "migrate": ("WAREHOUSE_DSN",),
+    "keys": ("KEYS_FILE",),
+    "collector": (*KAFKA, "KEYS_FILE"),
+    "lander": (*KAFKA, *LAKE, "LANDER_DSN", "VISITOR_HASH_KEY"),
+    "load": (*LAKE, "SPARK_REMOTE", "LOADER_DSN"),
+    "dbt": ("DBT_DSN", "WATERSHED_STATE"),
+    "gate": ("GATE_DSN", "SITE_DIR", "WATERSHED_STATE"),
+    "publish": ("PUBLISHER_DSN",),
+    "docs-build": ("DBT_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "docs": ("SITE_DIR",),
-    "airflow": PIPELINE,
+    "airflow": (),
     "superset": ("READER_DSN", "REDIS_URL", "SUPERSET_USER", "SUPERSET_PASSWORD"),
 }
-"""Which of the effective values each room's process is given."""
+"""Which values each process of the stack is given; no other is."""
+
+
+def own(process: str, settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The values of one of our processes: with its own credentials where a server knows it by name."""
+    values = effective(settings, secrets)
+    match process:
+        case "topics":
+            values |= kafka_broker.login(settings, secrets, kafka_broker.OPERATOR)
+        case "collector" | "lander":
+            values |= kafka_broker.login(settings, secrets, process)
+    match process:
+        case "lander":
+            values |= _lake_login(settings, secrets, "lander", "lander")
+        case "load":
+            values |= _lake_login(settings, secrets, "load", "spark")
+        case "superset":
+            values["REDIS_URL"] = redis_server.url(settings, secrets, "superset")
+    return {ROOM: process, **{name: values[name] for name in OF_PROCESS[process]}}
 
 
 def of(process: str, settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
     """The environment of one of our processes: the base and its own values."""
-    values = effective(settings, secrets)
-    return {**base(), "PYTHONPATH": str(REPO), **{name: values[name] for name in OF_PROCESS[process]}}
+    return {**base(), "PYTHONPATH": str(REPO), **own(process, settings, secrets)}
 
 
 def write(settings: StackSettings, secrets: Mapping[str, str]) -> None:

@@ -3,7 +3,7 @@
 import graphlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from stack.programs import Part, Program, StackError
@@ -39,22 +39,53 @@ def bring_up(parts: Sequence[Part], supervisor: Supervisor, ready_seconds: float
 
     :raises StackError: the first failure, after the parts already being started have settled.
     """
-    sorter = graphlib.TopologicalSorter({part.name: part.needs for part in parts})
     by_name = {part.name: part for part in parts}
-    sorter.prepare()
     cancelled = threading.Event()
+    _each(
+        {part.name: part.needs for part in parts},
+        lambda name: _one(by_name[name], supervisor, ready_seconds, say, cancelled),
+        cancelled,
+    )
+
+
+def take_down(parts: Sequence[Part], supervisor: Supervisor, say: Progress) -> None:
+    """Stop every program once all that need it have stopped, as much at once as that allows.
+
+    A program that does not stop by itself is killed after its ``stop_seconds``: it takes no longer than the longest
+    chain of programs that need each other.
+    """
+    needed_by: dict[str, list[str]] = {part.name: [] for part in parts}
+    for part in parts:
+        for need in part.needs:
+            needed_by[need].append(part.name)
+    programs = {part.name for part in parts if isinstance(part, Program)}
+
+    def stop(name: str) -> None:
+        start = time.monotonic()
+        if name in programs and supervisor.stop_program(name):
+            say(name, f"stopped ({time.monotonic() - start:.1f} s)")
+
+    _each(needed_by, stop, threading.Event())
+
+
+def _each(after: Mapping[str, Iterable[str]], do: Callable[[str], None], cancelled: threading.Event) -> None:
+    """``do`` each name once all those it comes ``after`` are done; sets ``cancelled`` at the first failure.
+
+    :raises BaseException: the first failure, when what was being done has ended.
+    """
+    sorter = graphlib.TopologicalSorter(after)
+    sorter.prepare()
     running: dict[Future[None], str] = {}
     failure: BaseException | None = None
-    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="up") as pool:
+    with ThreadPoolExecutor(max_workers=len(after) or 1, thread_name_prefix="stack") as pool:
         try:
             while sorter.is_active() and failure is None:
                 for name in sorter.get_ready():
-                    running[pool.submit(_one, by_name[name], supervisor, ready_seconds, say, cancelled)] = name
+                    running[pool.submit(do, name)] = name
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    name = running.pop(future)
                     failure = failure or future.exception()
-                    sorter.done(name)
+                    sorter.done(running.pop(future))
         finally:
             # After a failure, or Ctrl-C, nobody waits for the others any more.
             cancelled.set()
@@ -70,6 +101,8 @@ def _one(part: Part, supervisor: Supervisor, ready_seconds: float, say: Progress
         return
     if supervisor.info()[part.name]["statename"] not in {"STARTING", "RUNNING"}:
         part.prepare()
+        if cancelled.is_set():
+            return
         supervisor.start_program(part.name)
     deaths, was_down = 0, False
     while (reason := part.not_ready()) is not None:

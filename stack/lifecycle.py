@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import shutil
 import socket
 import time
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from stack import environment, secrets
-from stack.graph import Progress, bring_up, in_order
+from stack import environment, remembered, secrets
+from stack.graph import Progress, bring_up, in_order, take_down
 from stack.parts import all_parts
 from stack.programs import Part, Program, StackError
 from stack.settings import StackSettings
@@ -41,10 +42,10 @@ class Stack:
         settings.watershed_state.mkdir(parents=True, exist_ok=True)
         self.secrets = dict(secrets.load(settings.watershed_state / "secrets.json"))
         self.supervisor = Supervisor(settings.watershed_state, settings.logs, settings.run)
-        parts = in_order(all_parts(settings, self.secrets))
-        self.parts = _with_needs(parts, only)
+        self.all_parts = in_order(all_parts(settings, self.secrets))
+        self.parts = _with_needs(self.all_parts, only)
         # The supervisor always knows all of them: bringing up a few must not take away the others.
-        self.programs = [part for part in parts if isinstance(part, Program)]
+        self.programs = [part for part in self.all_parts if isinstance(part, Program)]
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -58,25 +59,34 @@ class Stack:
         """
         with self._alone():
             self._check_disk()
-            environment.write(self.settings, self.secrets)
-            self.supervisor.configure(self.programs)
-            if self.supervisor.alive():
-                self.supervisor.reload()
+            running = self.supervisor.alive()
+            if running:
+                self._check_unchanged()
             else:
                 if swept := self.supervisor.sweep():
                     say("supervisor", f"was gone: ended {swept} processes it had left")
                 self._check_ports()
+            if notable := remembered.notable(self.settings):
+                say("settings", f"{remembered.words(notable)} (kept for later commands)")
+            remembered.keep(self.settings)
+            environment.write(self.settings, self.secrets)
+            self.supervisor.configure(self.programs)
+            if running:
+                self.supervisor.reload()
+            else:
                 self.supervisor.start(environment.base())
             bring_up(self.parts, self.supervisor, self.settings.ready_seconds, say)
 
-    def down(self, say: Progress) -> None:
-        """Stop every process of this stack; none is left."""
+    def down(self, say: Progress) -> bool:
+        """Stop every process of this stack, so that none is left; False when there was none."""
         with self._alone():
-            if self.supervisor.alive():
+            if running := self.supervisor.alive():
+                take_down(self.all_parts, self.supervisor, say)
                 self.supervisor.stop()
-                say("supervisor", "stopped everything")
+                say("supervisor", "stopped")
             if swept := self.supervisor.sweep():
                 say("supervisor", f"ended {swept} processes that were left")
+            return running or swept > 0
 
     def status(self) -> list[ProgramStatus]:
         """How each of the programs asked for is; empty when the stack is down."""
@@ -98,17 +108,8 @@ class Stack:
         """What :meth:`reset` would delete."""
         state = self.settings.watershed_state
         names = (
-            "data",
-            "logs",
-            "run",
-            "site",
-            "env",
-            "secrets.json",
-            "keys.json",
-            "airflow",
-            "gate",
-            "dbt",
-            "pictures",
+            *("data", "logs", "run", "site", "env", "secrets.json", "keys.json", remembered.FILE),
+            *("airflow", "gate", "dbt", "pictures"),
         )
         return [state / name for name in names if (state / name).exists()]
 
@@ -122,12 +123,28 @@ class Stack:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         lock = self.settings.watershed_state / "lock"
-        with lock.open("w") as handle:
+        with lock.open("a+") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise StackError(f"another up, down or reset of {self.settings.watershed_state} is at work") from error
+                handle.seek(0)
+                raise StackError(
+                    f"another up, down or reset of {self.settings.watershed_state} is at work "
+                    f"(pid {handle.read().strip() or 'unknown'}): wait for it, or stop it"
+                ) from error
+            handle.truncate(0)
+            handle.write(f"{os.getpid()}\n")
+            handle.flush()
             yield
+
+    def _check_unchanged(self) -> None:
+        """Servers that run were told where the others are: none can be moved under them."""
+        if changes := remembered.changes(self.settings):
+            before, now = ({name: pair[i] for name, pair in changes.items()} for i in (0, 1))
+            raise StackError(
+                f"the stack that runs in {self.settings.watershed_state} was started with {remembered.words(before)}, "
+                f"not {remembered.words(now)}: `make down` first; or, for a second stack, set WATERSHED_STATE too"
+            )
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.settings.watershed_state).free / 2**20
@@ -191,6 +208,8 @@ def resident_mb(pid: int) -> float:
         try:
             memory = process.memory_full_info()
             total += getattr(memory, "pss", memory.rss)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
+        except psutil.AccessDenied:
+            total += process.memory_info().rss  # another user's, as Postgres is where root may not look at processes
+        except psutil.NoSuchProcess:
             continue  # gone meanwhile
     return total / 2**20

@@ -2,7 +2,7 @@
 
 from stack import airflow, environment, rooms, superset
 from stack.programs import Part
-from stack.servers import kafka_broker, object_store, postgres, redis_server, spark_connect
+from stack.servers import kafka_broker, kafka_rights, object_store, postgres, redis_server, spark_connect
 from stack.settings import StackSettings
 
 
@@ -11,7 +11,8 @@ def all_parts(settings: StackSettings, secrets: dict[str, str]) -> list[Part]:
     return [
         postgres.program(settings, secrets),
         postgres.step_roles(settings, secrets),
-        kafka_broker.program(settings),
+        kafka_broker.program(settings, secrets),
+        kafka_rights.step(settings, secrets),
         object_store.program(settings, secrets),
         object_store.step_bucket(settings, secrets),
         redis_server.program(settings, secrets),

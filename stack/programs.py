@@ -1,5 +1,6 @@
 """What the stack is made of: programs that keep running and steps that run once, each after what it needs."""
 
+import hashlib
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,14 @@ class Step:
 
 
 Part = Program | Step
+
+
+def fingerprint(*texts: str) -> dict[str, str]:
+    """A variable for a server that reads its configuration only when it starts: it changes with the configuration.
+
+    The supervisor starts a program anew when its environment changed, so `make up` puts a changed file into force.
+    """
+    return {"WATERSHED_CONFIGURATION": hashlib.sha256("\0".join(texts).encode()).hexdigest()}
 
 
 def http_not_ready(url: str) -> Callable[[], str | None]:

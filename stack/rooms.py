@@ -65,13 +65,16 @@ def _discard(_output: str) -> None:
 
 def steps(settings: StackSettings, secrets: dict[str, str]) -> list[Step]:
     """Topics, tables, schemas and keys."""
-    everything = {**environment.base(), **environment.effective(settings, secrets)}
+
+    def step(name: str, words: list[str], process: str, needs: tuple[str, ...]) -> Step:
+        return command_step(name, words, needs, settings, environment.of(process, settings, secrets))
+
     return [
-        command_step("topics", ["topics", "ensure"], ("kafka",), settings, everything),
-        command_step("lake-tables", ["lake", "ensure"], ("lake-bucket", "postgres-roles"), settings, everything),
-        command_step("warehouse-schema", ["warehouse", "migrate"], ("postgres-roles",), settings, everything),
-        command_step("dbt-docs", ["docs", "build"], ("warehouse-schema",), settings, everything),
-        Step("write-keys", lambda: ensure_keys(settings, secrets, everything)),
+        step("topics", ["topics", "ensure"], "topics", ("kafka-rights",)),
+        step("lake-tables", ["lake", "ensure"], "lake", ("lake-bucket", "postgres-roles")),
+        step("warehouse-schema", ["warehouse", "migrate"], "migrate", ("postgres-roles",)),
+        step("dbt-docs", ["docs", "build"], "docs-build", ("warehouse-schema",)),
+        Step("write-keys", lambda: ensure_keys(settings, secrets, environment.of("keys", settings, secrets))),
     ]
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PASSWORDS = (
-    "postgres", "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "catalog", "airflow", "superset",
-    "redis", "s3_secret", "airflow_admin", "superset_admin",
+    "postgres", "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "catalog", "spark", "airflow",
+    "superset", "redis", "redis_superset", "s3_secret", "s3_lander_secret", "s3_load_secret", "kafka_broker",
+    "kafka_operator", "kafka_collector", "kafka_lander", "airflow_admin", "superset_admin",
 )  # fmt: skip
+ACCESS_KEYS = ("s3_access", "s3_lander_access", "s3_load_access")
 LONG_KEYS = ("visitor_hash_key", "superset_secret_key", "airflow_secret_key", "airflow_jwt_secret")
 
 
@@ -29,8 +31,7 @@ def load(path: Path) -> Mapping[str, str]:
     if "airflow_fernet_key" not in known:
         # Fernet wants 32 random bytes in URL-safe base64 with padding.
         fresh["airflow_fernet_key"] = secrets.token_urlsafe(32) + "="
-    if "s3_access" not in known:
-        fresh["s3_access"] = secrets.token_hex(10)
+    fresh |= {name: secrets.token_hex(10) for name in ACCESS_KEYS if name not in known}
     if fresh:
         known |= fresh
         write_private(path, json.dumps(known, indent=1, sort_keys=True) + "\n")

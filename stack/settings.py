@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from runtime.settings import Settings
 
@@ -27,10 +27,17 @@ class StackSettings(Settings):
     airflow_port: int = Field(default=21080, description="Port of Airflow's UI and API")
     superset_port: int = Field(default=21088, description="Port of Superset")
     s3_port: int = Field(default=21090, description="Port of the S3 server")
-    kafka_port: int = Field(default=21092, description="Port of the Kafka broker")
+    kafka_port: int = Field(
+        default=21092, description="Port of the Kafka broker for the operator's tools, without a log-in"
+    )
+    kafka_rooms_port: int = Field(default=21094, description="Port of the Kafka broker for who logs in (SASL)")
     kafka_controller_port: int = Field(default=21093, description="Port of Kafka's KRaft controller")
     redis_port: int = Field(default=21379, description="Port of Redis")
     postgres_port: int = Field(default=21432, description="Port of Postgres")
+    kafka_open: bool = Field(
+        default=True,
+        description="Whether Kafka also listens on KAFKA_PORT, where any program of this machine is the operator",
+    )
     kafka_heap_mb: int = Field(default=320, ge=128, description="Kafka's Java heap in MiB")
     s3_heap_mb: int = Field(default=128, ge=64, description="The S3 server's Java heap in MiB")
     spark_heap_mb: int = Field(default=1024, ge=512, description="The Spark Connect server's Java heap in MiB")
@@ -40,6 +47,12 @@ class StackSettings(Settings):
         default=2048, ge=0, description="`make up` refuses to start with less free disk than this"
     )
 
+    @field_validator("watershed_state")
+    @classmethod
+    def _from_anywhere(cls, folder: Path) -> Path:
+        """The folder as processes started elsewhere, and later commands, can name it."""
+        return folder.expanduser().resolve()
+
     def port(self, name: str) -> int:
         """The effective port of ``name`` (as in ``collector`` for ``COLLECTOR_PORT``)."""
         base: int = getattr(self, f"{name}_port")
@@ -47,8 +60,10 @@ class StackSettings(Settings):
 
     def ports(self) -> dict[str, int]:
         """Every port this stack listens on, by setting name in capitals."""
-        names = [name for name in type(self).model_fields if name.endswith("_port")]
-        return {name.upper(): self.port(name.removesuffix("_port")) for name in names}
+        names = {name for name in type(self).model_fields if name.endswith("_port")}
+        if not self.kafka_open:
+            names.remove("kafka_port")
+        return {name.upper(): self.port(name.removesuffix("_port")) for name in sorted(names)}
 
     @property
     def data(self) -> Path:

@@ -16,7 +16,7 @@ from stack.settings import REPO
 
 PAGE = REPO / "docs" / "settings.md"
 COMMAND = "make generate"
-DECLARES = re.compile(r"^class \w+\((\w+Settings|Settings)\):", re.MULTILINE)
+DECLARES = re.compile(r"^class \w+\((\w+, )*\w*Settings\):", re.MULTILINE)
 INTRODUCTION = f"""\
 # Settings
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -136,21 +136,25 @@ stdout_logfile_backups={ROTATED_KEPT}
             if fault.faultCode != Faults.ALREADY_STARTED:
                 raise
 
-    def stop_program(self, name: str) -> None:
-        """Stop ``name`` and wait until it is gone."""
-        if self.info()[name]["statename"] not in {"STOPPED", "EXITED", "FATAL"}:
+    def stop_program(self, name: str) -> bool:
+        """Stop ``name`` and wait until it is gone; False when it does not run."""
+        if self.info().get(name, {"statename": "STOPPED"})["statename"] in {"STOPPED", "EXITED", "FATAL"}:
+            return False
+        try:
             self._rpc().stopProcess(name, True)
+        except xmlrpc.client.Fault as fault:
+            # It ended by itself meanwhile.
+            if fault.faultCode != Faults.NOT_RUNNING:
+                raise
+        return True
 
-    def stop(self, seconds: float = 400) -> None:
-        """Stop every program, the last started first, then the supervisor itself; wait for it."""
+    def stop(self, seconds: float = 60) -> None:
+        """Stop the supervisor, and with it what still runs; after ``seconds`` it is killed, for :meth:`sweep`."""
         pid_file = self._run / "supervisord.pid"
         pid = int(pid_file.read_text()) if pid_file.exists() else None
         self._rpc().shutdown()
-        deadline = time.monotonic() + seconds
-        while pid is not None and not ended(pid):
-            if time.monotonic() > deadline:
-                raise StackError(f"the supervisor (pid {pid}) is still stopping after {seconds:.0f} s")
-            time.sleep(0.1)
+        if pid is not None and _wait([pid], seconds):
+            os.kill(pid, signal.SIGKILL)
 
     def strays(self) -> list[psutil.Process]:
         """Processes of this stack, found by their environment, whether or not a supervisor knows them."""
@@ -159,21 +163,31 @@ stdout_logfile_backups={ROTATED_KEPT}
             if process.pid == os.getpid():
                 continue
             try:
-                if process.environ().get(MARK) == str(self._state):
+                if self._is_ours(process):
                     found.append(process)
             except (psutil.AccessDenied, psutil.NoSuchProcess):
                 continue  # another user's, or gone meanwhile: not ours to stop
         return found
 
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return bool(process.environ().get(MARK) == str(self._state))
+        except psutil.AccessDenied:
+            if os.geteuid() != 0:
+                raise
+            # Root in a container that lacks CAP_SYS_PTRACE cannot read the environment of another user's process, which
+            # Postgres's is; but what it was called with, and that names the folder of its data.
+            return any(word.startswith(f"{self._state}/") for word in process.cmdline())
+
     def sweep(self) -> int:
         """End what is left of a stack whose supervisor is gone; how many processes that were."""
-        left = self.strays()
-        for process in left:
+        left = {process.pid: process for process in self.strays()}
+        for process in left.values():
             # For Postgres SIGTERM means "once every client has left"; SIGINT means now, and cleanly.
             _signal(process, signal.SIGTERM, of_postgres=signal.SIGINT)
         stubborn = _wait(left, 20)
-        for process in stubborn:
-            _signal(process, signal.SIGKILL, of_postgres=signal.SIGKILL)
+        for pid in stubborn:
+            _signal(left[pid], signal.SIGKILL, of_postgres=signal.SIGKILL)
         _wait(stubborn, 10)
         return len(left)
 
@@ -197,12 +211,10 @@ def ended(pid: int) -> bool:
         return True
 
 
-def _wait(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those of ``processes`` that have not ended after ``seconds``."""
+def _wait(pids: Iterable[int], seconds: float) -> list[int]:
+    """Those of ``pids`` that have not ended after ``seconds``."""
     deadline = time.monotonic() + seconds
-    left = list(processes)
-    while left and time.monotonic() < deadline:
-        left = [process for process in left if not ended(process.pid)]
+    while (left := [pid for pid in pids if not ended(pid)]) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
 

@@ -25,6 +25,10 @@ LEAST_SECRET = 32
 KNOWN_SECRETS = ("CHANGE_ME", "thisISaSECRET", "secret", "test-guest-secret-change-me")
 
 
+REDIS_KEYS = "watershed_superset_"
+"""How every key in Redis begins: Superset's log-in there may touch no others."""
+
+
 class ConfigurationError(Exception):
     """A required setting is missing or unsafe; Superset must not start."""
 
@@ -32,7 +36,7 @@ class ConfigurationError(Exception):
 def _required(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise ConfigurationError(f"{name} is not set. `make up` writes it to .local/env.rooms/superset.env")
+        raise ConfigurationError(f"{name} is not set. `make up` starts Superset with it (stack/superset.py)")
     return value
 
 
@@ -55,7 +59,7 @@ def _cache(prefix: str, seconds: float) -> dict[str, Any]:
     return {
         "CACHE_TYPE": "RedisCache",
         "CACHE_REDIS_URL": REDIS_URL,
-        "CACHE_KEY_PREFIX": f"watershed_superset_{prefix}_",
+        "CACHE_KEY_PREFIX": f"{REDIS_KEYS}{prefix}_",
         "CACHE_DEFAULT_TIMEOUT": int(seconds),
     }
 
@@ -135,6 +139,7 @@ ENABLE_PROXY_FIX = BEHIND_TLS
 # Guessing passwords is slowed down, but one browser opening a dashboard is not; counted in Redis.
 RATELIMIT_ENABLED = True
 RATELIMIT_STORAGE_URI = REDIS_URL
+RATELIMIT_STORAGE_OPTIONS = {"key_prefix": f"{REDIS_KEYS}limits"}
 AUTH_RATE_LIMITED = True
 AUTH_RATE_LIMIT = "20 per minute"
 RATELIMIT_APPLICATION = "200 per second"

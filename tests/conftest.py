@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stack import environment, secrets
 from stack.lifecycle import Stack
 from stack.settings import LOCAL, StackSettings
 
@@ -20,10 +21,14 @@ SERVERS = ("topics", "lake-tables", "warehouse-schema", "redis", "spark-connect"
 
 @dataclass(frozen=True)
 class RunningStack:
-    """A stack that tests talk to: ``env`` holds every endpoint and credential by name."""
+    """A stack that tests talk to: ``env`` holds every endpoint and the operator's credentials by name."""
 
     env: Mapping[str, str]
     settings: StackSettings
+
+    def own(self, process: str) -> dict[str, str]:
+        """What a process of the stack is given: its own credentials, and only those."""
+        return environment.own(process, self.settings, secrets.load(self.settings.watershed_state / "secrets.json"))
 
 
 def _test_settings() -> StackSettings:

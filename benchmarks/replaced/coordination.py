@@ -9,7 +9,9 @@ from typing import Any
 
 from benchmarks.replaced import fetch
 from benchmarks.replaced.processes import running, settle
+from stack import secrets
 from stack.programs import Program, tcp_not_ready
+from stack.secrets import write_private
 from stack.servers import kafka_broker
 from stack.settings import StackSettings
 
@@ -55,18 +57,18 @@ def zookeeper(place: Path, port: int) -> Program:
     )
 
 
-def _split(settings: StackSettings) -> list[Program]:
+def _split(settings: StackSettings, known: Mapping[str, str]) -> list[Program]:
     """Our broker as the two processes that it combines: a controller and a broker, each formatted by itself."""
-    whole = kafka_broker.program(settings)
+    whole = kafka_broker.program(settings, known)
     whole.prepare()
     common = dict(line.split("=", 1) for line in (settings.run / "kafka.properties").read_text().splitlines())
-    controller, plain = (part for part in reversed(common["listeners"].split(",")))
+    *clients, controller = common["listeners"].split(",")
     ways: Mapping[str, tuple[dict[str, str], Callable[[], str | None]]] = {
         "controller": (
             {"node.id": "1", "listeners": controller, "advertised.listeners": controller},
             tcp_not_ready(settings.port("kafka_controller")),
         ),
-        "broker": ({"node.id": "2", "listeners": plain}, whole.not_ready),
+        "broker": ({"node.id": "2", "listeners": ",".join(clients)}, whole.not_ready),
     }
     cluster = next(
         line.removeprefix("cluster.id=")
@@ -77,7 +79,7 @@ def _split(settings: StackSettings) -> list[Program]:
     for role, (own, not_ready) in ways.items():
         path = settings.run / f"kafka-{role}.properties"
         values = {**common, **own, "process.roles": role, "log.dirs": str(settings.data / f"kafka-{role}")}
-        path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        write_private(path, "".join(f"{name}={value}\n" for name, value in values.items()))
         storage = ["java", "-Xmx128m", "-cp", kafka_broker.class_path(), "kafka.tools.StorageTool"]
         words = ["format", "--ignore-formatted", "-t", cluster, "-c", str(path)]
         subprocess.run([*storage, *words], check=True, capture_output=True)
@@ -106,16 +108,17 @@ def refusal(settings: StackSettings) -> str:
 
 def measure(settings: StackSettings) -> dict[str, Any]:
     """Idle memory (MiB) and start (s) of Zookeeper, of our combined broker, and of that broker split in two."""
+    known = secrets.load(settings.watershed_state / "secrets.json")
     found: dict[str, Any] = {"kafka_4_with_zookeeper_connect": refusal(settings)}
     with running(
         zookeeper(settings.watershed_state / "zookeeper", settings.port("kafka_controller")), settings.logs
     ) as zk:
         settle()
         found["zookeeper"] = {"ready_seconds": zk.ready_seconds, "memory_mb": zk.memory_mb()}
-    with running(kafka_broker.program(settings), settings.logs) as kafka:
+    with running(kafka_broker.program(settings, known), settings.logs) as kafka:
         settle()
         found["kafka_combined"] = {"ready_seconds": kafka.ready_seconds, "memory_mb": kafka.memory_mb()}
-    first, second = _split(settings)
+    first, second = _split(settings, known)
     with running(first, settings.logs) as controller, running(second, settings.logs) as broker:
         settle()
         found["kafka_controller_alone"] = {

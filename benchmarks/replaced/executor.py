@@ -55,7 +55,7 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTOR": executor,
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
-            "AIRFLOW__CELERY__BROKER_URL": redis_server.url(settings, known),
+            "AIRFLOW__CELERY__BROKER_URL": redis_server.url(settings, known, redis_server.OPERATOR),
             "AIRFLOW__CELERY__RESULT_BACKEND": "db+" + postgres.dsn(settings, known, "airflow", "airflow"),
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
         }

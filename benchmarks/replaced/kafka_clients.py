@@ -9,7 +9,8 @@ import kafka
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from benchmarks.replaced.processes import running
-from stack.servers import kafka_broker
+from stack import secrets
+from stack.servers import kafka_broker, kafka_rights
 from stack.settings import StackSettings
 
 MESSAGE = b"x" * 300
@@ -87,9 +88,11 @@ def _timed(work: Work, servers: str, topic: str, count: int) -> dict[str, int | 
 
 def measure(settings: StackSettings) -> dict[str, Any]:
     """Messages a second, and the client's CPU seconds per million, producing and consuming."""
-    servers = kafka_broker.bootstrap(settings)
+    known = secrets.load(settings.watershed_state / "secrets.json")
+    servers = kafka_broker.operator_bootstrap(settings)
     found: dict[str, Any] = {}
-    with running(kafka_broker.program(settings), settings.logs):
+    with running(kafka_broker.program(settings, known), settings.logs):
+        kafka_rights.apply(settings, known)
         admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
         for name, (produce, consume) in CLIENTS.items():
             topic = f"replaced.{name}"

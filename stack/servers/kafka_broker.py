@@ -1,14 +1,16 @@
-"""Kafka in KRaft mode: one node that is broker and controller."""
+"""Kafka in KRaft mode: one node that is broker and controller. Who may do what: ``kafka_rights``."""
 
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stack.programs import Program, StackError
+from stack.programs import Program, StackError, fingerprint
+from stack.secrets import write_private
 from stack.settings import LOCAL, StackSettings
 
 LOG4J = """\
@@ -19,6 +21,11 @@ appender.out.name=out
 appender.out.layout.type=PatternLayout
 appender.out.layout.pattern=%d{ISO8601}{UTC}Z %p %c{1} %m%n
 """
+BROKER = "broker"
+"""The node itself, at its controller and at itself; also who writes the rights down. The only super user."""
+OPERATOR = "operator"
+USERS = (BROKER, OPERATOR, "collector", "lander")
+"""Who can log in; the password of each is the secret ``kafka_<user>``."""
 
 
 def class_path() -> str:
@@ -26,21 +33,80 @@ def class_path() -> str:
     return str(LOCAL / "jars" / "kafka" / "*")
 
 
-def bootstrap(settings: StackSettings) -> str:
-    """What clients connect to."""
+def operator_bootstrap(settings: StackSettings) -> str:
+    """Where the operator's tools connect without a log-in, while that listener is open."""
     return f"127.0.0.1:{settings.port('kafka')}"
 
 
-def _properties(settings: StackSettings) -> Path:
+def rooms_bootstrap(settings: StackSettings) -> str:
+    """Where the stack's processes connect, each with its log-in."""
+    return f"127.0.0.1:{settings.port('kafka_rooms')}"
+
+
+def login(settings: StackSettings, secrets: Mapping[str, str], user: str) -> dict[str, str]:
+    """What a process of ours is told of Kafka, to go in as ``user``."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": rooms_bootstrap(settings),
+        "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "KAFKA_SASL_MECHANISM": "PLAIN",
+        "KAFKA_USERNAME": user,
+        "KAFKA_PASSWORD": secrets[f"kafka_{user}"],
+    }
+
+
+def operator_login(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
+    """What the operator's tools are told of Kafka: a listener that asks nothing, or, where it is closed, a log-in."""
+    if settings.kafka_open:
+        return {"KAFKA_BOOTSTRAP_SERVERS": operator_bootstrap(settings)}
+    return login(settings, secrets, OPERATOR)
+
+
+def admin(settings: StackSettings, secrets: Mapping[str, str], user: str) -> AdminClient:
+    """A client for administration that goes in as ``user``."""
+    return AdminClient(
+        {
+            "bootstrap.servers": rooms_bootstrap(settings),
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": user,
+            "sasl.password": secrets[f"kafka_{user}"],
+            "log_level": 0,
+            "socket.timeout.ms": 3000,
+        }
+    )
+
+
+def _jaas(secrets: Mapping[str, str], users: tuple[str, ...]) -> str:
+    """The listener's log-ins, and the node's own when it is the client of one."""
+    words = [f'username="{BROKER}"', f'password="{secrets[f"kafka_{BROKER}"]}"']
+    words += [f'user_{user}="{secrets[f"kafka_{user}"]}"' for user in users]
+    return f"org.apache.kafka.common.security.plain.PlainLoginModule required {' '.join(words)};"
+
+
+def configuration(settings: StackSettings, secrets: Mapping[str, str]) -> str:
+    """The broker's properties."""
     controller = settings.port("kafka_controller")
+    listeners = {"ROOMS": rooms_bootstrap(settings)}
+    if settings.kafka_open:
+        listeners["OPERATOR"] = operator_bootstrap(settings)
+    clients = ",".join(f"{name}://{address}" for name, address in listeners.items())
     values = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{bootstrap(settings)},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{bootstrap(settings)}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": f"{clients},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": clients,
+        "listener.security.protocol.map": "ROOMS:SASL_PLAINTEXT,OPERATOR:PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+        "inter.broker.listener.name": "ROOMS",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.rooms.plain.sasl.jaas.config": _jaas(secrets, USERS),
+        # Nobody but the node has business with the controller itself; brokers pass on what clients ask of it.
+        "listener.name.controller.plain.sasl.jaas.config": _jaas(secrets, (BROKER,)),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:{BROKER}",
         "log.dirs": settings.data / "kafka",
         "auto.create.topics.enable": "false",  # a topic nobody declared is a mistake
         "num.network.threads": 2,
@@ -57,43 +123,52 @@ def _properties(settings: StackSettings) -> Path:
         "log.segment.bytes": 128 * 1024 * 1024,
         "message.max.bytes": 4 * 1024 * 1024,
     }
-    path = settings.run / "kafka.properties"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def cluster_id() -> str:
+    """A new cluster's id: 16 random bytes in URL-safe base64, not beginning with a dash (as Kafka's `Uuid.randomUuid`).
+
+    Kafka's tool would take such a one for an option, one time in 64.
+    """
+    while True:
+        made = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):
+            return made
+
+
+def _prepare(settings: StackSettings, text: str) -> None:
+    properties = settings.run / "kafka.properties"
+    write_private(properties, text)
     (settings.run / "kafka-log4j2.properties").write_text(LOG4J)
-    return path
-
-
-def _format(settings: StackSettings) -> None:
-    properties = _properties(settings)
     if (settings.data / "kafka" / "meta.properties").exists():
         return
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    argv = ["java", "-Xmx128m", "-cp", class_path(), "kafka.tools.StorageTool"]
-    argv += ["format", "--ignore-formatted", "-t", cluster, "-c", str(properties)]
+    argv: list[str | Path] = ["java", "-Xmx128m", "-cp", class_path(), "kafka.tools.StorageTool"]
+    argv += ["format", "--ignore-formatted", "-t", cluster_id(), "-c", properties]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StackError(f"Kafka could not format {settings.data / 'kafka'}: {done.stdout[-300:]} {done.stderr[-300:]}")
 
 
-def _not_ready(settings: StackSettings) -> str | None:
-    client = AdminClient({"bootstrap.servers": bootstrap(settings), "log_level": 0, "socket.timeout.ms": 3000})
+def _not_ready(settings: StackSettings, secrets: Mapping[str, str]) -> str | None:
     try:
-        brokers = client.list_topics(timeout=3).brokers
+        brokers = admin(settings, secrets, BROKER).list_topics(timeout=3).brokers
     except KafkaException as error:
         return str(error)
     return None if brokers else "no broker in the cluster yet"
 
 
-def program(settings: StackSettings) -> Program:
+def program(settings: StackSettings, secrets: Mapping[str, str]) -> Program:
     """The broker."""
     heap = settings.kafka_heap_mb
     flags = [f"-Xms{heap // 2}m", f"-Xmx{heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-Xss512k"]
     log4j = f"-Dlog4j2.configurationFile={settings.run / 'kafka-log4j2.properties'}"
+    text = configuration(settings, secrets)
     return Program(
         name="kafka",
         argv=["java", *flags, log4j, "-cp", class_path(), "kafka.Kafka", settings.run / "kafka.properties"],
-        prepare=lambda: _format(settings),
-        not_ready=lambda: _not_ready(settings),
+        env=fingerprint(text),
+        prepare=lambda: _prepare(settings, text),
+        not_ready=lambda: _not_ready(settings, secrets),
         stop_seconds=40,
     )

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -17,13 +18,17 @@ from stack.settings import StackSettings
 
 DATABASES = {"warehouse": "watershed", "catalog": "catalog", "airflow": "airflow", "superset": "superset"}
 """Databases and the role that owns each."""
-ROLES = ("watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "catalog", "airflow", "superset")
+ROLES = (
+    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "catalog", "spark", "airflow", "superset",
+)  # fmt: skip
 MAY_CONNECT = {
     "warehouse": ("watershed", "loader", "dbt", "gate", "publisher", "reader", "lander"),
-    "catalog": ("catalog",),
+    "catalog": ("catalog", "lander", "spark"),
     "airflow": ("airflow",),
     "superset": ("superset",),
 }
+OF_THE_CATALOG: Mapping[str, LiteralString] = {"lander": "select, insert, update, delete", "spark": "select"}
+"""What roles that do not own the lake's catalog may do with its tables, those to come included."""
 UNPRIVILEGED = "nobody"
 
 
@@ -138,5 +143,15 @@ def step_roles(settings: StackSettings, secrets: Mapping[str, str]) -> Step:
                 for role in MAY_CONNECT[database]:
                     grant = sql.SQL("grant connect, temporary on database {} to {}")
                     connection.execute(grant.format(name, sql.Identifier(role)))
+        # In one transaction: a lander at work must not be refused in between.
+        with psycopg.connect(dsn(settings, secrets, "catalog", "catalog")) as connection:
+            for role, rights in OF_THE_CATALOG.items():
+                for words in (
+                    "revoke all on all tables in schema public from {role}",
+                    "grant {rights} on all tables in schema public to {role}",
+                    "alter default privileges in schema public revoke all on tables from {role}",
+                    "alter default privileges in schema public grant {rights} on tables to {role}",
+                ):
+                    connection.execute(sql.SQL(words).format(role=sql.Identifier(role), rights=sql.SQL(rights)))
 
     return Step("postgres-roles", do, needs=("postgres",))

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyspark
+from pydantic import SecretStr
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.session import SparkSession
 
-from stack.programs import Program, tcp_not_ready
+from spark_jobs.session import catalog_properties
+from spark_jobs.settings import SparkSettings
+from stack.programs import Program, fingerprint, tcp_not_ready
 from stack.secrets import write_private
-from stack.servers import object_store
+from stack.servers import object_store, postgres
 from stack.settings import LOCAL, StackSettings
 
 LOG4J = """\
@@ -22,6 +25,7 @@ appender.out.target=SYSTEM_ERR
 appender.out.layout.type=PatternLayout
 appender.out.layout.pattern=%d{ISO8601}{UTC}Z %p %c{1} %m%n
 """
+LOG4J_FILE = "spark-log4j2.properties"
 
 
 def remote(settings: StackSettings) -> str:
@@ -35,33 +39,27 @@ def jars() -> list[Path]:
 
 
 def lake_properties(settings: StackSettings, secrets: Mapping[str, str], warehouse: str) -> dict[str, str]:
-    """Spark's settings for the Iceberg catalog ``lake``: a JDBC catalog in Postgres, files on S3."""
-    catalog = {
-        "": "org.apache.iceberg.spark.SparkCatalog",
-        ".type": "jdbc",
-        ".uri": f"jdbc:postgresql://127.0.0.1:{settings.port('postgres')}/catalog",
-        ".jdbc.user": "catalog",
-        ".jdbc.password": secrets["catalog"],
-        ".jdbc.schema-version": "V1",
-        ".warehouse": warehouse,
-        ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-        ".s3.endpoint": object_store.endpoint(settings),
-        ".s3.path-style-access": "true",
-        ".s3.access-key-id": secrets["s3_access"],
-        ".s3.secret-access-key": secrets["s3_secret"],
-        ".client.region": object_store.REGION,
-        ".cache-enabled": "false",  # a job must see the newest snapshot, not one of some seconds ago
-        ".io.manifest.cache-enabled": "true",
-    }
-    return {f"spark.sql.catalog.lake{name}": value for name, value in catalog.items()}
+    """Spark's settings for the Iceberg catalog ``lake``, with the server's endpoints and rights only to read.
+
+    A job that has to write gives its session credentials of its own, in the same settings.
+    """
+    access, secret = object_store.key_pair(secrets, "load")
+    catalog = postgres.dsn(settings, secrets, "spark", "catalog")
+    return catalog_properties(
+        SparkSettings(
+            lake_warehouse=warehouse,
+            lake_catalog_uri=SecretStr("postgresql+psycopg" + catalog.removeprefix("postgresql")),
+            s3_endpoint=object_store.endpoint(settings),
+            aws_access_key_id=access,
+            aws_secret_access_key=SecretStr(secret),
+            aws_region=object_store.REGION,
+        )
+    )
 
 
-def _prepare(settings: StackSettings, secrets: Mapping[str, str], warehouse: str) -> None:
+def _configuration(settings: StackSettings, secrets: Mapping[str, str], warehouse: str) -> str:
     work = settings.data / "spark"
-    work.mkdir(parents=True, exist_ok=True)
-    log4j = settings.run / "spark-log4j2.properties"
-    log4j.parent.mkdir(parents=True, exist_ok=True)
-    log4j.write_text(LOG4J)
+    log4j = settings.run / LOG4J_FILE
     java = f"-XX:+UseSerialGC -Xss2m -Dlog4j2.configurationFile={log4j} -Duser.timezone=UTC"
     values = {
         "spark.master": f"local[{settings.spark_cores}]",
@@ -81,16 +79,19 @@ def _prepare(settings: StackSettings, secrets: Mapping[str, str], warehouse: str
         "spark.connect.ui.retainedStatements": "50",
         "spark.local.dir": str(work),
         "spark.sql.warehouse.dir": str(work / "unused-warehouse"),
-        "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.spark_cores),
-        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.scheduler.mode": "FAIR",
         "spark.jars": ",".join(str(jar) for jar in jars()),
         **lake_properties(settings, secrets, warehouse),
     }
-    lines = [f"{name} {value}" for name, value in values.items()]
-    write_private(settings.run / "spark.properties", "\n".join(lines) + "\n")
+    return "".join(f"{name} {value}\n" for name, value in values.items())
+
+
+def _prepare(settings: StackSettings, text: str) -> None:
+    (settings.data / "spark").mkdir(parents=True, exist_ok=True)
+    write_private(settings.run / "spark.properties", text)
+    (settings.run / LOG4J_FILE).write_text(LOG4J)
 
 
 def _not_ready(settings: StackSettings) -> str | None:
@@ -111,13 +112,19 @@ def _not_ready(settings: StackSettings) -> str | None:
 def program(settings: StackSettings, secrets: Mapping[str, str], warehouse: str) -> Program:
     """The server. ``warehouse`` is the lake's root, as in ``LAKE_WAREHOUSE``."""
     home = Path(pyspark.__file__).parent
+    text = _configuration(settings, secrets, warehouse)
     argv: list[str | Path] = [home / "bin" / "spark-submit", "--properties-file", settings.run / "spark.properties"]
     argv += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
     return Program(
         name="spark-connect",
         argv=argv,
-        env={"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "PATH": os.environ["PATH"]},
-        prepare=lambda: _prepare(settings, secrets, warehouse),
+        env={
+            "SPARK_HOME": str(home),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PATH": os.environ["PATH"],
+            **fingerprint(text),
+        },
+        prepare=lambda: _prepare(settings, text),
         not_ready=lambda: _not_ready(settings),
         needs=("postgres-roles", "lake-bucket"),
     )

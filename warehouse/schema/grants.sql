@@ -40,7 +40,7 @@ grant select, insert, update, delete on all tables in schema marts to publisher;
 
 -- lander: how far the lake is.
 grant usage on schema ledger to lander;
-grant select, insert, update on ledger.landed, ledger.collectors to lander;
+grant select, insert, update on ledger.landed, ledger.collectors, ledger.receipts_read to lander;
 
 -- reader: dashboards and clients, finished numbers only.
 grant usage on schema marts to reader;

@@ -16,7 +16,19 @@ create table if not exists ledger.collectors (
     closed boolean not null default false, -- stopped cleanly, or settled by a later start: nothing more will come
     seen_at timestamptz not null default now()
 );
-comment on table ledger.collectors is 'The newest receipt of each collector process, written by the lander.';
+alter table ledger.collectors add column if not exists retired_by text;
+alter table ledger.collectors add column if not exists retired_because text;
+comment on table ledger.collectors is 'What the receipts of each collector process come to, written by the lander.';
+comment on column ledger.collectors.retired_by is
+    'Who closed it, with `watershed collectors retire`, after it was lost with its state; null: nobody had to.';
+
+create table if not exists ledger.receipts_read (
+    topic_id text,                         -- of collector_receipts; a topic made anew has another
+    partition int,
+    next_offset bigint not null,           -- every receipt before it is in ledger.collectors
+    primary key (topic_id, partition)
+);
+comment on table ledger.receipts_read is 'How far the lander has read the receipts: what it promises waits for that.';
 
 create table if not exists ledger.cursors (
     type text primary key,

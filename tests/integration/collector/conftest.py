@@ -30,7 +30,7 @@ def broker(shared_broker: Broker) -> Iterator[Broker]:
 @pytest.fixture
 def collector(broker: Broker, tmp_path: Path) -> Iterator[CollectorProcess]:
     """A collector, not started yet."""
-    made = CollectorProcess(broker.bootstrap, tmp_path)
+    made = CollectorProcess(broker.login, tmp_path)
     yield made
     if made.process is not None and made.process.poll() is None:
         made.kill()

@@ -20,7 +20,8 @@ from collector import topics
 from collector.keys import KeyFile, KeyKind
 from collector.settings import CollectorSettings
 from contracts.registry import Registry
-from stack.servers import kafka_broker
+from stack import secrets
+from stack.servers import kafka_broker, kafka_rights
 from stack.settings import StackSettings
 
 REPO = Path(__file__).resolve().parents[3]
@@ -48,10 +49,16 @@ class Broker:
 
     def __init__(self, folder: Path) -> None:
         self.settings = StackSettings(
-            watershed_state=folder, kafka_port=free_port(), kafka_controller_port=free_port(), kafka_heap_mb=256
+            watershed_state=folder,
+            kafka_port=free_port(),
+            kafka_rooms_port=free_port(),
+            kafka_controller_port=free_port(),
+            kafka_heap_mb=256,
         )
-        self.program = kafka_broker.program(self.settings)
-        self.bootstrap = kafka_broker.bootstrap(self.settings)
+        self.secrets = secrets.load(folder / "secrets.json")
+        self.program = kafka_broker.program(self.settings, self.secrets)
+        self.bootstrap = kafka_broker.operator_bootstrap(self.settings)
+        self.login = kafka_broker.login(self.settings, self.secrets, "collector")
         self._log = (folder / "kafka.log").open("ab")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -64,6 +71,7 @@ class Broker:
             env={**os.environ, **self.program.env},
         )
         wait_until(lambda: self.program.not_ready() is None, 60, "Kafka is ready")
+        kafka_rights.apply(self.settings, self.secrets)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -115,7 +123,7 @@ class Broker:
 class CollectorProcess:
     """A collector as a process of its own, and a client of it."""
 
-    bootstrap: str
+    login: dict[str, str]
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
@@ -136,7 +144,7 @@ class CollectorProcess:
     def start(self, **env: str) -> None:
         self.port = free_port()
         given = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            **self.login,
             "COLLECTOR_PORT": str(self.port),
             "COLLECTOR_STATE_DIR": str(self.state),
             "KEYS_FILE": str(self.keys_file),
@@ -187,7 +195,7 @@ class CollectorProcess:
     def watershed(self, *words: str) -> str:
         """Run a command of ours on this collector's files."""
         env = {**os.environ, "COLLECTOR_STATE_DIR": str(self.state), "KEYS_FILE": str(self.keys_file)}
-        env |= {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "PYTHONPATH": str(REPO)}
+        env |= {**self.login, "PYTHONPATH": str(REPO)}
         argv = [sys.executable, "-c", "from cli.main import main; main()", *words]
         return subprocess.run(argv, env=env, check=True, capture_output=True, text=True, cwd=REPO).stdout
 

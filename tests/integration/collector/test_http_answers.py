@@ -30,7 +30,7 @@ INVALID = {"event_type": "page_view", "data": {"region": "de"}}
 
 @pytest.fixture(scope="module")
 def serving(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    made = CollectorProcess(shared_broker.bootstrap, tmp_path_factory.mktemp("serving"))
+    made = CollectorProcess(shared_broker.login, tmp_path_factory.mktemp("serving"))
     made.start(COLLECTOR_CORS_ORIGINS=ORIGIN)
     yield made
     assert made.stop() == 0
@@ -119,6 +119,10 @@ def test_a_rejected_event_is_in_kafka_untouched_with_its_reasons_before_the_answ
         "collector",
         42,
     )
+    for nonsense in ("9" * 30, "9" * 5000, "x"):
+        since = shared_broker.ends("rejected_events")
+        assert post(serving, body, Watershed_Line=nonsense).status_code == 400
+        assert [m["line"] for m in shared_broker.read("rejected_events", since)] == [None]
     since = shared_broker.ends("rejected_events")
     assert post(serving, b"\xff\x00").status_code == 400
     (message,) = shared_broker.read("rejected_events", since)

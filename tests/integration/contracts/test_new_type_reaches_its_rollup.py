@@ -92,7 +92,7 @@ def key(env: dict[str, str], tenant: str) -> str:
 
 
 @pytest.fixture
-def processes(env: dict[str, str], key: str, tmp_path: Path) -> Iterator[None]:
+def processes(stack: Any, env: dict[str, str], key: str, tmp_path: Path) -> Iterator[None]:
     """Topic, tables and schemas made by the commands, then a collector and a lander."""
     for words in (["topics", "ensure"], ["lake", "ensure"], ["warehouse", "migrate"]):
         argv = [sys.executable, "-c", "from cli.main import main; main()", *words]
@@ -100,10 +100,14 @@ def processes(env: dict[str, str], key: str, tmp_path: Path) -> Iterator[None]:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     running: list[subprocess.Popen[bytes]] = []
     try:
-        for module, port in (("collector.serve", "COLLECTOR_PORT"), ("collector.lander", "LANDER_PORT")):
+        for module, room, port in (
+            ("collector.serve", "collector", "COLLECTOR_PORT"),
+            ("collector.lander", "lander", "LANDER_PORT"),
+        ):
+            own = {**env, **stack.own(room), "KEYS_FILE": env["KEYS_FILE"]}
             with (tmp_path / f"{module}.log").open("wb") as log:
                 argv = [sys.executable, "-m", module]
-                running.append(subprocess.Popen(argv, env=env, cwd=REPO, stdout=log, stderr=log))
+                running.append(subprocess.Popen(argv, env=own, cwd=REPO, stdout=log, stderr=log))
             _wait_until(lambda port=port: _ready(f"http://127.0.0.1:{env[port]}"), 60, f"{module} is ready")
         yield
     finally:
@@ -111,6 +115,13 @@ def processes(env: dict[str, str], key: str, tmp_path: Path) -> Iterator[None]:
             process.terminate()
         statuses = [process.wait(60) for process in running]
     assert statuses == [0, 0]
+
+
+@pytest.fixture
+def settings(stack: Any, processes: None) -> LoadSettings:
+    """What a load is told, with the pipeline before it at work."""
+    own = {name.lower(): value for name, value in stack.own("load").items()}
+    return LoadSettings(**{name: own[name] for name in LoadSettings.model_fields if name in own})
 
 
 def _forget(env: Mapping[str, str], contract: Contract) -> None:
@@ -135,7 +146,7 @@ def _landed(env: Mapping[str, str], contract: Contract) -> int:
 
 
 def test_a_type_that_is_one_folder_reaches_its_rollup(
-    env: dict[str, str], registry: Registry, tenant: str, key: str, processes: None
+    env: dict[str, str], registry: Registry, tenant: str, key: str, settings: LoadSettings
 ) -> None:
     (contract,) = registry
     plan = Plan.history(seed=1, end=datetime.now(UTC), days=2, total=40_000)  # of a type of its own: 1 in 200 of it
@@ -145,8 +156,6 @@ def test_a_type_that_is_one_folder_reaches_its_rollup(
     assert truth.sent["again"] > 0
     _wait_until(lambda: _landed(env, contract) == report.accepted, 60, "all that was accepted is in the lake")
 
-    values = {name.lower(): value for name, value in env.items()}
-    settings = LoadSettings(**{name: values[name] for name in LoadSettings.model_fields if name in values})
     summary = load(registry, settings)
 
     assert not summary.failed

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from contracts.parse import HERE
 from contracts.registry import Registry
 from demo import compare
 from demo.commands import app
-from demo.run import tenant_for, truth_path
+from demo.generate import Plan
+from demo.run import Wish, tenant_for, truth_path
+from demo.send import as_json
 from demo.settings import RunSettings
 from demo.truth import Truth, Views
 from demo.wait import Outcome, until_equal
@@ -220,16 +222,60 @@ def test_events_of_somebody_else_are_more_and_those_still_to_come_are_not(
         assert compare.shows_more(reader, warehouse, truth, REGISTRY) is more
 
 
-def test_a_demo_keeps_to_a_tenant_that_is_its_own(
-    dsns: dict[str, str], truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def choose(
+    dsns: dict[str, str], truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> Callable[[Wish], tuple[str, Plan | None]]:
+    """Where a demo goes whose first tenant is the truth's, which has its events."""
     monkeypatch.setattr("demo.run.TENANT", truth.tenant)
     settings = RunSettings.model_construct(
         reader_dsn=dsns["READER"], warehouse_dsn=dsns["WAREHOUSE"], watershed_state=tmp_path
     )
-    assert tenant_for(settings, REGISTRY) == (f"{truth.tenant}-2", None), "its events were sent by somebody else"
-    truth.save(truth_path(settings, truth.tenant))
-    assert tenant_for(settings, REGISTRY) == (truth.tenant, truth), "an earlier run sent them"
+    return lambda wish: tenant_for(settings, REGISTRY, wish, told.append)
+
+
+def _was_sent(tmp_path: Path, truth: Truth, tenant: str, plan: Plan) -> None:
+    kept = replace(truth, tenant=tenant, plan=as_json(plan))
+    kept.save(truth_path(RunSettings.model_construct(watershed_state=tmp_path), tenant))
+
+
+PLAN = Plan.history(1, SENT_BY, 35, 200_000)
+OTHER_PLAN = Plan.history(7, SENT_BY, 7, 1000)
+
+
+def test_a_demo_keeps_to_a_tenant_that_is_its_own(
+    truth: Truth, tmp_path: Path, choose: Callable[[Wish], tuple[str, Plan | None]], told: list[str]
+) -> None:
+    assert choose(Wish()) == (f"{truth.tenant}-2", None), "its events were sent by somebody else"
+    assert "events that no demo sent" in told[0]
+    _was_sent(tmp_path, truth, truth.tenant, PLAN)
+    assert choose(Wish()) == (truth.tenant, PLAN), "an earlier run sent them"
+
+
+@pytest.mark.parametrize("wish", [Wish(), Wish(days=35), Wish(35, 200_000, 1)])
+def test_a_demo_of_what_was_sent_before_sends_the_same_again(
+    truth: Truth, tmp_path: Path, choose: Callable[[Wish], tuple[str, Plan | None]], told: list[str], wish: Wish
+) -> None:
+    _was_sent(tmp_path, truth, truth.tenant, PLAN)
+    assert choose(wish) == (truth.tenant, PLAN)
+    assert told == []
+
+
+@pytest.mark.parametrize("wish", [Wish(days=7), Wish(total=1000), Wish(seed=7), Wish(7, 1000, 7)])
+def test_a_demo_of_something_else_goes_to_a_tenant_of_its_own_and_says_why(
+    truth: Truth, tmp_path: Path, choose: Callable[[Wish], tuple[str, Plan | None]], told: list[str], wish: Wish
+) -> None:
+    _was_sent(tmp_path, truth, truth.tenant, PLAN)
+    assert choose(wish) == (f"{truth.tenant}-2", None)
+    (said,) = told
+    assert "200,000 page views of 35 days until 2026-11-21 00:00:00 (seed 1): other events go to a tenant" in said
+    _was_sent(tmp_path, truth, f"{truth.tenant}-2", OTHER_PLAN)
+    assert choose(wish) == (f"{truth.tenant}-2", OTHER_PLAN), "the second time it is what was sent there before"
 
 
 def test_the_reader_of_the_marts_needs_no_more_rights_than_that(dsns: dict[str, str], truth: Truth) -> None:

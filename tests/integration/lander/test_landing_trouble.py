@@ -52,8 +52,8 @@ def test_a_newer_version_pauses_the_topic_until_its_contract_is_there(world: Any
     assert rows["colour"].to_pylist().count("red") == 1
 
 
-def test_a_contract_that_grows_in_place_grows_the_table(world: Any) -> None:
-    world.start()
+def test_a_contract_that_grows_in_place_grows_the_table_without_a_new_start(world: Any) -> None:
+    lander = world.start()
     world.produce(5)
     world.assert_landed_once()
     colour = {"type": "string", "maxLength": 20, "pattern": "^[a-z]+$", "description": "Its colour."}
@@ -65,6 +65,8 @@ def test_a_contract_that_grows_in_place_grows_the_table(world: Any) -> None:
     assert world.rejections() == []
     rows = world.catalog.load_table(world.table).scan(selected_fields=("colour",)).to_arrow()
     assert rows["colour"].to_pylist().count("blue") == 1
+    assert lander.metric("lander_trouble_total", world.table) == 0
+    assert '"level": "error"' not in lander.words(), "the first commit after the growth was a good one"
 
 
 def test_a_topic_made_anew_stops_its_table_until_someone_decides(world: Any, run_watershed: Any) -> None:

@@ -20,7 +20,7 @@ from collector.lake import LakeSettings, arrow_schema, ensure_table, open_catalo
 from contracts.model import Contract
 from contracts.registry import Registry
 from spark_jobs.load_rollups import Summary, load
-from spark_jobs.session import open_session
+from spark_jobs.session import catalog_properties, open_session
 from spark_jobs.settings import LoadSettings
 from warehouse.migrate import migrate
 
@@ -120,6 +120,7 @@ class Probe:
 
     contract: Contract
     settings: LoadSettings
+    writer: LoadSettings
     catalog: SqlCatalog
     watershed: psycopg.Connection[dict[str, Any]]
     folder: Path
@@ -165,11 +166,21 @@ class Probe:
         return summary
 
     def compact(self) -> None:
-        """Rewrite the table's data files as Spark's maintenance does, whatever their size."""
-        self.spark().sql(
-            f"call lake.system.rewrite_data_files(table => '{self.contract.table}',"
-            " options => map('rewrite-all', 'true'))"
-        ).collect()
+        """Rewrite the table's data files as Spark's maintenance does, whatever their size.
+
+        The server's own credentials only read: a session that writes brings others.
+        """
+        session = SparkSession.builder.remote(self.writer.spark_remote).create()
+        try:
+            for name, value in catalog_properties(self.writer).items():
+                if name.startswith("spark.sql.catalog."):
+                    session.conf.set(name, value)
+            session.sql(
+                f"call lake.system.rewrite_data_files(table => '{self.contract.table}',"
+                " options => map('rewrite-all', 'true'))"
+            ).collect()
+        finally:
+            session.stop()
 
     def spark(self) -> SparkSession:
         """The session that loads run in."""
@@ -207,9 +218,12 @@ LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed")
 
 @pytest.fixture(scope="session")
 def load_settings(stack: Any) -> LoadSettings:
-    """The settings of `watershed load` on the running servers."""
-    values = {name.lower(): value for name, value in stack.env.items()}
-    return LoadSettings(**{name: values[name] for name in LoadSettings.model_fields if name in values})
+    """The settings of `watershed load` on the running servers, as Airflow's task has them."""
+    return _settings(stack.own("load"))
+
+
+def _settings(env: Mapping[str, str]) -> LoadSettings:
+    return LoadSettings(**{name: env[name.upper()] for name in LoadSettings.model_fields if name.upper() in env})
 
 
 @pytest.fixture(scope="module")
@@ -226,11 +240,17 @@ def probe(stack: Any, load_settings: LoadSettings, tmp_path_factory: pytest.Temp
     with psycopg.connect(
         stack.env["WAREHOUSE_DSN"], autocommit=True, row_factory=dict_row, options="-c timezone=UTC"
     ) as c:
-        yield Probe(contract, load_settings, catalog, c, folder)
+        yield Probe(contract, load_settings, _settings(stack.env), catalog, c, folder)
         c.execute(f"drop table rollups.{contract.rollup_table}".encode())
         for table in LEDGER:
             c.execute(f"delete from ledger.{table} where type = %s".encode(), (name,))
     catalog.purge_table(contract.table)
+
+
+@pytest.fixture(scope="session")
+def arrival() -> type[Arrival]:
+    """The class of a row on its way to the lake; tests have no name to import it by."""
+    return Arrival
 
 
 @pytest.fixture

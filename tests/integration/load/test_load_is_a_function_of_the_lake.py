@@ -5,7 +5,6 @@ servers, with loads, interrupted loads, two loads at once and compaction whereve
 """
 
 import math
-import sys
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -128,7 +127,7 @@ event = st.fixed_dictionaries(
         "contents": st.tuples(data, data),
     }
 )
-arrival = st.fixed_dictionaries(
+arriving = st.fixed_dictionaries(
     {
         "event": st.integers(0, 9),
         "content": st.sampled_from([0, 0, 0, 1]),
@@ -140,7 +139,7 @@ arrival = st.fixed_dictionaries(
     }
 )
 step = st.tuples(
-    st.lists(st.lists(arrival, max_size=12), max_size=2),
+    st.lists(st.lists(arriving, max_size=12), max_size=2),
     st.sampled_from(["load", "load", "nothing", "a chunk", "two loads", "compact", "touch"]),
 )
 
@@ -157,8 +156,7 @@ step = st.tuples(
     events=st.lists(event, min_size=10, max_size=10),
     history=st.lists(step, min_size=4, max_size=9),
 )
-def test_any_history_gives_what_one_batch_over_everything_gives(probe, events, history):
-    arrival_class = sys.modules[type(probe).__module__].Arrival
+def test_any_history_gives_what_one_batch_over_everything_gives(probe, arrival, events, history):
     tenants = [f"p-{uuid.uuid4().hex[:8]}" for _ in range(TENANTS)]
     landed: dict[str, list[dict[str, Any]]] = {tenant: [] for tenant in tenants}
     sequence = 0
@@ -170,7 +168,7 @@ def test_any_history_gives_what_one_batch_over_everything_gives(probe, events, h
                 sequence += 1
                 row = probe.row(
                     tenant,
-                    arrival_class(
+                    arrival(
                         event=one["event"],
                         sequence=sequence,
                         minute=said["minute"],
@@ -227,11 +225,10 @@ def cells_of(probe: Any, tenant: str) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k not in ("type", "tenant")} for row in probe.cells(tenant)]
 
 
-def test_the_model_itself_tells_a_duplicate_from_a_collision(probe):
+def test_the_model_itself_tells_a_duplicate_from_a_collision(probe, arrival):
     """A model that is wrong in the same way proves nothing: so its own numbers, by hand."""
-    arrival_class = sys.modules[type(probe).__module__].Arrival
     rows = [
-        probe.row("t", arrival_class(event=1, sequence=s, received_after=a, data={"amount": Decimal(v)}))
+        probe.row("t", arrival(event=1, sequence=s, received_after=a, data={"amount": Decimal(v)}))
         for s, a, v in ((1, 5, 1), (2, 4, 2), (3, 6, 2), (3, 6, 2))
     ]
     (row,), (cell,) = model(rows, cap=3)

@@ -57,8 +57,8 @@ def test_a_database_that_is_not_ours_says_so(stack):
         migrate(stack.env["READER_DSN"], [])
 
 
-def test_a_new_measure_fills_itself_also_for_old_events(stack, probe, tenant, evolve):
-    arrival_row = probe.row(tenant, probe_arrival(probe)(event=1, data={"amount": Decimal(50), "status": 404}))
+def test_a_new_measure_fills_itself_also_for_old_events(stack, probe, tenant, arrival, evolve):
+    arrival_row = probe.row(tenant, arrival(event=1, data={"amount": Decimal(50), "status": 404}))
     probe.land([arrival_row])
     probe.load()
     (before,) = probe.query("select received_from from ledger.unpublished where tenant = %s", tenant)
@@ -77,12 +77,6 @@ def test_a_new_measure_fills_itself_also_for_old_events(stack, probe, tenant, ev
         for column in ("amount_spread", "statuses"):
             probe.watershed.execute(f"alter table rollups.{contract.rollup_table} drop column {column}".encode())
         probe.contract = contract
-
-
-def probe_arrival(probe):
-    import sys
-
-    return sys.modules[type(probe).__module__].Arrival
 
 
 def test_the_owner_waits_for_a_reader_but_not_for_ever(stack, probe, evolve, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -27,21 +28,30 @@ def superuser(stack: Any) -> str:
     return f"postgresql://postgres:{secrets['postgres']}@{at.hostname}:{at.port}/postgres"
 
 
+@contextmanager
+def _migrated(stack: Any, superuser: str, folder: Path) -> Iterator[Warehouse]:
+    name = f"marts_{uuid4().hex[:12]}"
+    with psycopg.connect(superuser, autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {} owner watershed").format(sql.Identifier(name)))
+        dsns = {role: _with_database(stack.env[f"{role}_DSN"], name) for role in ROLES}
+        migrate(dsns["WAREHOUSE"], Registry.load())
+        yield Warehouse({**dsns, "SUPERUSER": _with_database(superuser, name)}, folder)
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
 @pytest.fixture(scope="session")
 def migrated(stack: Any, superuser: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """A migrated database in which dbt has run once."""
-    name = sql.Identifier(f"marts_{uuid4().hex[:12]}")
-    with psycopg.connect(superuser, autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} owner watershed").format(name))
-        dsns = {role: _with_database(stack.env[f"{role}_DSN"], name.as_string().strip('"')) for role in ROLES}
-        migrate(dsns["WAREHOUSE"], Registry.load())
-        first = Warehouse(
-            {**dsns, "SUPERUSER": _with_database(superuser, name.as_string().strip('"'))},
-            tmp_path_factory.mktemp("marts"),
-        )
+    with _migrated(stack, superuser, tmp_path_factory.mktemp("marts")) as first:
         first.build(uuid4())
         yield first
-        admin.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+@pytest.fixture
+def unbuilt(stack: Any, superuser: str, tmp_path: Path) -> Iterator[Warehouse]:
+    """A migrated database in which dbt has never run."""
+    with _migrated(stack, superuser, tmp_path) as fresh:
+        yield fresh
 
 
 @pytest.fixture

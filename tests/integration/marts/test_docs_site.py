@@ -47,6 +47,26 @@ def test_it_is_ready_when_it_is_built_and_serves_lineage_and_suites(
     assert "watershed_docs_requests_total" in site.get("/metrics").text
 
 
+def test_types_are_shown_before_any_build_and_follow_the_tables(
+    unbuilt: Warehouse, site: httpx.Client, tmp_path: Path
+) -> None:
+    settings = DataDocsSettings(site_dir=tmp_path, watershed_state=tmp_path / "state")
+
+    def types(model: str) -> dict[str, str]:
+        catalog = json.loads((unbuilt.dbt_settings.dbt_dir / "docs" / "catalog.json").read_text())
+        columns = catalog["nodes"][f"model.watershed.{model}"]["columns"]
+        return {name: column["type"] for name, column in columns.items()}
+
+    assert build_docs(unbuilt.dbt_settings, settings)
+    assert types("region_daily")["page_views"] == "bigint"
+    assert types("region_daily")["period_start"] == "timestamp with time zone"
+    assert '"bigint"' in site.get("/dbt/").text
+    unbuilt.rows("alter table marts_build.region_daily add column new_one text", role="DBT")
+    assert build_docs(unbuilt.dbt_settings, settings)
+    assert types("region_daily")["new_one"] == "text"
+    assert not build_docs(unbuilt.dbt_settings, settings)
+
+
 @pytest.mark.parametrize("path", ["/secret", "/dbt/../secret", "/dbt/%2e%2e/secret", "/data-docs/", "/dbt", "//secret"])
 def test_it_serves_no_file_beside_the_pages_and_lists_no_folder(site: httpx.Client, tmp_path: Path, path: str) -> None:
     (tmp_path / "data-docs").mkdir()

@@ -21,6 +21,7 @@ from warehouse.publish import Publication, publish
 ROLES = ("WAREHOUSE", "LOADER", "DBT", "GATE", "PUBLISHER", "READER")
 LOADED_THROUGH = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MARTS = tuple(mart.name for mart in MART_LIST)
+TOTALS = " union all ".join(f"select '{name}', coalesce(sum(page_views), 0) from marts.{name}" for name in MARTS)
 
 
 @dataclass(frozen=True)
@@ -239,3 +240,8 @@ class Warehouse:
                     )
         self.pass_gates(run_id)
         return run_id
+
+
+def totals(warehouse: Warehouse) -> set[int]:
+    """The views that each mart shows in all; one number when they agree."""
+    return {int(total) for _, total in warehouse.rows(TOTALS, role="READER")}

@@ -158,3 +158,12 @@ def test_a_body_without_an_event_is_refused(body: bytes, type_: str) -> None:
     with pytest.raises(Refused) as refusal:
         parse(body, type_, LIMITS)
     assert refusal.value.status == 400
+
+
+@pytest.mark.parametrize("bad", [b'{"n":1e400}', b'{"n":-' + b"9" * 150 + b".5e300}", b'{"s":"\xff"}'])
+def test_an_event_with_a_value_that_nobody_can_hold_leaves_its_neighbours_alone(bad: bytes) -> None:
+    first, middle, last = parse(b'[{"a":1}, ' + bad + b' ,{"b":2}]', "application/json", LIMITS)
+    assert (first[0], last[0]) == ({"a": 1}, {"b": 2})
+    assert middle[1] == bad
+    assert middle[2] is not None
+    assert middle[2][0] == "json"

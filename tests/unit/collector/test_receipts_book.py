@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector import receipts
-from collector.receipts import ReceiptBook, ReceiptsFull, merged, rfc3339
+from collector.receipts import ReceiptBook, ReceiptsFull, rfc3339
 
 HOUR = 3_600_000_000
 NOW = 1_795_435_200_000_000
@@ -154,10 +154,6 @@ def test_every_sequence_is_acknowledged_void_or_in_doubt_and_only_one_of_them(
     assert not void & doubt
     assert receipt["assigned"] == receipt["acknowledged"] + len(void) + len(doubt)
     one.close(remove=True)
-
-
-def test_neighbouring_ranges_become_one() -> None:
-    assert merged([(5, 6), (1, 2), (3, 3), (9, 9)]) == [[1, 3], [5, 6], [9, 9]]
 
 
 def test_times_have_six_digits_and_z() -> None:

@@ -45,6 +45,7 @@ def describe(task: Any) -> dict[str, Any]:
         "retry_delay": task.retry_delay.total_seconds(),
         "timeout": limit.total_seconds() if limit else None,
         "arguments": list(getattr(task, "arguments", [])),
+        "room": getattr(task, "room", None),
         "outlets": [asset.name for asset in task.outlets],
         "after": sorted(task.upstream_task_ids),
         "depends_on_past": task.depends_on_past,

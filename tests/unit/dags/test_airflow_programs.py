@@ -72,10 +72,15 @@ def test_nothing_is_said_to_the_outside(settings: StackSettings, known: dict[str
     assert variables["DO_NOT_TRACK"] == "1"
 
 
-def test_airflow_gets_no_owners_password(settings: StackSettings, known: dict[str, str]) -> None:
-    values = "\n".join(airflow.variables(settings, known).values())
-    for name in ("postgres", "watershed", "reader", "superset", "superset_admin", "airflow_admin"):
-        assert known[name] not in values, name
+def test_only_the_scheduler_whose_workers_run_tasks_has_the_rooms_credentials(
+    settings: StackSettings, known: dict[str, str]
+) -> None:
+    own = {"airflow", "airflow_fernet_key", "airflow_secret_key", "airflow_jwt_secret"}
+    rooms = {"loader", "dbt", "gate", "publisher", "spark", "s3_load_access", "s3_load_secret"}
+    for program in airflow.programs(settings, known):
+        values = "\n".join(program.env.values())
+        held = {name for name, secret in known.items() if secret in values}
+        assert held == (own | rooms if program.name == "airflow-scheduler" else own), program.name
 
 
 def test_no_secret_is_on_a_command_line(settings: StackSettings, known: dict[str, str]) -> None:

@@ -34,7 +34,7 @@ command = load_module("command")
 def run(fake_command: FakeCommand, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, object]]:
     def with_script(body: str) -> dict[str, object]:
         monkeypatch.setenv("WATERSHED_BIN", str(fake_command(body)))
-        result: dict[str, object] = command.run(["load", "--json"])
+        result: dict[str, object] = command.run(["load", "--json"], "load")
         return result
 
     return with_script
@@ -74,6 +74,29 @@ def test_a_command_sees_its_own_settings_and_none_of_airflows(run: Run, monkeypa
         """printf '{"airflow": "%s", "dsn": "%s"}\\n' "$(env | grep -c -e AIRFLOW -e PYTHONPATH)" "$LOADER_DSN" """
     )
     assert result == {"airflow": "0", "dsn": "postgresql://loader"}
+
+
+def test_a_command_is_given_its_own_rooms_values_and_no_other_rooms() -> None:
+    environ = {
+        "PATH": "/bin",
+        "DBT_DSN": "dbt's, for dbt itself",
+        "ROOM__LOAD__LOADER_DSN": "loader's",
+        "ROOM__LOAD__AWS_ACCESS_KEY_ID": "load's",
+        "ROOM__GATE__GATE_DSN": "gate's",
+        "ROOM__DBT__DBT_DSN": "dbt's",
+    }
+    width = {"COLUMNS": "160", "PATH": "/bin"}
+    assert command.environment(environ, "load") == {
+        **width,
+        "LOADER_DSN": "loader's",
+        "AWS_ACCESS_KEY_ID": "load's",
+    }
+    assert command.environment(environ, "gate") == {**width, "GATE_DSN": "gate's"}
+    assert command.environment(environ, "dbt") == {**width, "DBT_DSN": "dbt's"}
+
+
+def test_where_values_are_not_sorted_by_room_a_command_is_given_them_as_they_are() -> None:
+    assert command.environment({"LOADER_DSN": "x"}, "load")["LOADER_DSN"] == "x"
 
 
 @pytest.mark.parametrize("script", ["true", "echo words", "echo '[]'", "echo '{}'; echo afterthought"])

@@ -10,8 +10,15 @@ class AirflowSide(Protocol):
 
 
 FakeCommand = Callable[[str], Path]
-LOAD = {"operator": {"arguments": ["load", "--json"], "nothing_without": "changed"}, "emits": True}
-CLAIM = {"operator": {"arguments": ["marts", "claim"], "nothing_without": "hours", "aside_of": "rebuild_marts"}}
+LOAD = {"operator": {"arguments": ["load", "--json"], "room": "load", "nothing_without": "changed"}, "emits": True}
+CLAIM = {
+    "operator": {
+        "arguments": ["marts", "claim"],
+        "room": "publish",
+        "nothing_without": "hours",
+        "aside_of": "rebuild_marts",
+    }
+}
 
 
 def test_what_a_load_did_is_its_result_and_goes_onto_the_assets_event(

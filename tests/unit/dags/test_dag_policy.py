@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from stack import airflow
 from stack.settings import REPO
 
 EXPECTED = {"load_rollups", "build_marts", "rebuild_marts", "maintain_airflow"}
@@ -115,3 +116,14 @@ def test_rebuild_marts_shows_each_model_as_a_task_in_dbts_order(facts: Facts) ->
 def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) -> None:
     assert task(facts, "rebuild_marts", "claim")["after"] == ["builds_are_done"]
     assert "--all" in task(facts, "rebuild_marts", "claim")["arguments"]
+
+
+def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
+    rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
+    seen = set()
+    for name, found in tasks(facts):
+        if found["type"] == "WatershedOperator":
+            words = " ".join(found["arguments"])
+            assert [found["room"]] == [room for start, room in rooms.items() if words.startswith(start)], name
+            seen.add(found["room"])
+    assert seen == set(airflow.ROOMS)

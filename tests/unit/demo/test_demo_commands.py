@@ -40,6 +40,9 @@ def test_generate_writes_the_same_file_for_the_same_words(tmp_path: Path) -> Non
         (["generate"], "WRITE_KEY"),
         (["compare", "--truth", "nowhere.json"], "READER_DSN"),
         (["run", "--log", "nowhere.log"], "SUPERSET_URL"),
+        (["run", "--log", "nowhere.log", "--days", "3"], "an access log has its own events"),
+        (["run", "--log", "nowhere.log", "--rate", "3"], "an access log has its own events"),
+        (["run", "--rate", "0"], "0.01"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(words: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from contracts.registry import Registry
 from contracts.scaffold import scaffold
 from contracts.validate import EventValidator
 from demo.generate import LATEST, Made, Plan, events, live
+from demo.send import paced
 from demo.truth import Tally
 
 REGISTRY = Registry.load(HERE)
@@ -161,3 +162,23 @@ def test_the_truth_counts_each_new_valid_event_once_by_region_and_day(made: list
             key = day, region
             expected = views[key], bots[key], len(people.get(key, ()))
             assert (counted.page_views, counted.bot_page_views, counted.visitors) == expected
+
+
+def test_a_rate_is_held_on_average_and_what_was_late_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = [0.0], []
+
+    def pause(seconds: float) -> None:
+        pauses.append(round(seconds, 3))
+        now[0] += seconds
+
+    monkeypatch.setattr("demo.send.time.monotonic", lambda: now[0])
+    sent_at = []
+    for number, _ in enumerate(paced(iter(range(6)), 10, pause)):  # type: ignore[arg-type]
+        sent_at.append(round(now[0], 3))
+        now[0] += 0.25 if number == 1 else 0  # the collector took its time once
+    assert sent_at == [0.0, 0.1, 0.35, 0.35, 0.4, 0.5]
+    assert pauses == [0.1, 0.05, 0.1]
+
+
+def test_without_a_rate_nothing_is_held_back() -> None:
+    assert list(paced(iter(range(3)), None, pytest.fail)) == [0, 1, 2]  # type: ignore[arg-type,list-item]

@@ -188,9 +188,11 @@ def test_a_map_and_a_timestamp_become_columns() -> None:
     hashes = decoded.rows["content_hash"].to_pylist()
     assert hashes[0] == hashes[1], "the order of a map's keys is not content"
     timed = with_field(Registry.load().newest("page_view"), "timestamp")
-    data = {"region": "DE", "page_name": "/", "extra": "2026-01-01T02:00:00+02:00"}
-    rows = EventDecoder(timed, KEY).decode(batch(message(1, data=data))).rows
-    assert rows["extra"].to_pylist() == [datetime(2026, 1, 1, tzinfo=UTC)]
+    berlin = {"region": "DE", "page_name": "/", "extra": "2026-01-01T02:00:00+02:00"}
+    london = berlin | {"extra": "2026-01-01T00:00:00.000Z"}
+    rows = EventDecoder(timed, KEY).decode(batch(message(1, data=berlin), message(2, data=london))).rows
+    assert rows["extra"].to_pylist() == [datetime(2026, 1, 1, tzinfo=UTC)] * 2
+    assert len(set(rows["content_hash"].to_pylist())) == 1, "the same instant is the same content"
 
 
 def test_a_receipt_and_a_rejection_become_rows_with_their_place_in_kafka() -> None:

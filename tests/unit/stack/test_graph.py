@@ -1,11 +1,13 @@
 """The order in which the stack comes up, and what it says when a part does not."""
 
+import _thread
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
-from stack.graph import bring_up, in_order
+from stack.graph import bring_up, in_order, take_down
 from stack.programs import Program, StackError, Step
 
 
@@ -98,4 +100,53 @@ def test_a_failed_step_stops_what_would_have_come_after() -> None:
 
     with pytest.raises(StackError, match="no room"):
         bring_up([Step("s", fail), program("b", needs=("s",))], supervisor, 10, silent)  # type: ignore[arg-type]
+    assert supervisor.started == []
+
+
+class StoppingSupervisor:
+    """Stands in for supervisord: every program runs; ``stopped`` is the order in which they stopped."""
+
+    def __init__(self, together: threading.Barrier | None = None) -> None:
+        self.stopped: list[str] = []
+        self._together = together
+
+    def stop_program(self, name: str) -> bool:
+        if self._together is not None:
+            self._together.wait(timeout=5)
+        self.stopped.append(name)
+        return True
+
+
+def test_a_program_stops_after_all_that_need_it_also_through_a_step() -> None:
+    supervisor = StoppingSupervisor()
+    parts = [
+        program("a"),
+        Step("s", lambda: None, needs=("a",)),
+        program("b", needs=("s",)),
+        program("c", needs=("b",)),
+    ]
+    take_down(parts, supervisor, silent)  # type: ignore[arg-type]
+    assert supervisor.stopped == ["c", "b", "a"]
+
+
+def test_programs_that_do_not_need_each_other_stop_at_the_same_time() -> None:
+    supervisor = StoppingSupervisor(together=threading.Barrier(3))
+    take_down([program("a"), program("b"), program("c")], supervisor, silent)  # type: ignore[arg-type]
+    assert sorted(supervisor.stopped) == ["a", "b", "c"]
+
+
+def test_a_program_is_not_started_any_more_after_ctrl_c() -> None:
+    supervisor = RecordingSupervisor()
+    preparing = threading.Event()
+
+    def prepare() -> None:
+        preparing.set()
+        # Ctrl-C arrives in the main thread, which is waiting, while this one is at work.
+        _thread.interrupt_main()
+        time.sleep(0.2)
+
+    part = Program(name="a", argv=["true"], not_ready=lambda: None, prepare=prepare)
+    with pytest.raises(KeyboardInterrupt):
+        bring_up([part], supervisor, 10, silent)  # type: ignore[arg-type]
+    assert preparing.is_set()
     assert supervisor.started == []

@@ -1,0 +1,44 @@
+"""What a publication changes in a closed period is written down."""
+
+from datetime import UTC, datetime
+
+from tests.integration.marts.warehouse_kit import LOADED_THROUGH, Minute, Warehouse
+
+HOUR = datetime(2026, 11, 18, 12, tzinfo=UTC)
+DAY = datetime(2026, 11, 18, tzinfo=UTC)
+
+
+def test_a_changed_row_of_a_closed_period_is_restated_with_old_new_and_cause(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", HOUR, "DE", views=1, visitors=(1,)), Minute("a", HOUR, "FR"), Minute("b", HOUR)])
+    assert warehouse.run(gates=False).restatements == 0
+    warehouse.load(
+        [Minute("a", HOUR, "DE", views=3, visitors=(1, 2)), Minute("a", HOUR, "IT"), Minute("b", HOUR)], cause="late"
+    )
+    warehouse.run(gates=False)
+    restated = warehouse.rows(
+        """
+        select mart, tenant, period_start, key, old, new, cause from ledger.restatements order by mart, key::text
+        """
+    )
+
+    def numbers(views: int, visitors: int) -> dict[str, int]:
+        return {"page_views": views, "visitors": visitors, "bot_page_views": 0}
+
+    # Complete through noon of the 20th: hour and day were closed, week and month were not. Tenant b did not change.
+    assert restated == [
+        ("page_daily", "a", DAY, {"page_name": "home"}, numbers(2, 1), numbers(4, 2), "late"),
+        ("region_daily", "a", DAY, {"region": "DE"}, numbers(1, 1), numbers(3, 2), "late"),
+        ("region_daily", "a", DAY, {"region": "FR"}, numbers(1, 0), None, "late"),
+        ("region_daily", "a", DAY, {"region": "IT"}, None, numbers(1, 0), "late"),
+        ("region_hourly", "a", HOUR, {"region": "DE"}, numbers(1, 1), numbers(3, 2), "late"),
+        ("region_hourly", "a", HOUR, {"region": "FR"}, numbers(1, 0), None, "late"),
+        ("region_hourly", "a", HOUR, {"region": "IT"}, None, numbers(1, 0), "late"),
+    ]
+
+
+def test_an_open_period_is_not_restated(warehouse: Warehouse) -> None:
+    now = LOADED_THROUGH.replace(minute=30)
+    warehouse.load([Minute("a", now)])
+    warehouse.run(gates=False)
+    warehouse.load([Minute("a", now, views=5)])
+    assert warehouse.run(gates=False).restatements == 0
