@@ -54,7 +54,7 @@ def test_a_request_at_work_when_a_hanging_broker_is_stopped_for_is_answered_from
     try:
         client = threading.Thread(target=lambda: codes.append(collector.send(view(8_100_002)).status_code))
         client.start()
-        wait_until(lambda: collector.metric("watershed_collector_in_flight") == 1, 5, "it is at work")
+        wait_until(lambda: collector.metric("watershed_collector_in_flight") == 1, 20, "it is at work")
         stop_in_time(collector)
         client.join()
     finally:
@@ -76,7 +76,7 @@ def test_a_client_that_never_finishes_its_body_does_not_hold_up_a_stop(
     with socket.create_connection(("127.0.0.1", collector.port), timeout=10) as slow:
         head = f"POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SERVER_KEY}\r\nContent-Length: 100\r\n\r\n"
         slow.sendall(head.encode())
-        wait_until(lambda: collector.metric("watershed_collector_in_flight") == 1, 5, "it is at work")
+        wait_until(lambda: collector.metric("watershed_collector_in_flight") == 1, 20, "it is at work")
         stop_in_time(collector)
     # A thread of Granian's still waits for that client; were it to wake while Python ends, the process would abort.
     assert "the interpreter is taken down" not in collector.log.read_text()

@@ -29,7 +29,7 @@ def test_a_process_that_ended_and_that_nobody_reaps_is_not_waited_for(supervisor
         (tmp_path / "run" / "supervisord.pid").write_text(f"{unreaped.pid}\n")
         start = time.monotonic()
         supervisor.stop(seconds=60)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
 
 
 def test_a_supervisor_that_does_not_end_is_killed(supervisor: Supervisor, tmp_path: Path) -> None:
