@@ -58,6 +58,8 @@ class Document(msgspec.Struct, frozen=True):
     content_type: str
     body: Callable[[], tuple[int, bytes]]
     cache: str = "no-store"
+    packed: bytes | None = None
+    """The body as gzip, for clients that take it; only of a body that does not change."""
 
 
 class App:
@@ -102,7 +104,7 @@ class App:
         if path in ("/events", "/page-view"):
             status, headers, body = await self._send(scope, exchange, cors)
         elif path in self.documents:
-            status, headers, body = self._read(self.documents[path], method)
+            status, headers, body = self._read(self.documents[path], method, scope.headers)
         else:
             route = "other"
             status, headers, body = 404, JSON, problem("not_found", f"there is nothing at {path[:100]}")
@@ -224,18 +226,23 @@ class App:
     def _cors(self, scope: Scope) -> list[tuple[str, str]]:
         if not self._origins:
             return []
+        # Also to who names no origin: a cache may keep the tracker for a page that does, and for one that does not.
+        vary = ("vary", "origin")
         origin = scope.headers.get("origin")
-        if origin is None:
-            return []
-        if origin in self._origins or "*" in self._origins:
-            return [("access-control-allow-origin", origin), ("vary", "origin")]
-        return [("vary", "origin")]
+        if origin is not None and (origin in self._origins or "*" in self._origins):
+            return [vary, ("access-control-allow-origin", origin), ("access-control-expose-headers", "retry-after")]
+        return [vary]
 
-    def _read(self, document: Document, method: str) -> Answer:
+    def _read(self, document: Document, method: str, asked: Headers) -> Answer:
         if method not in ("GET", "HEAD"):
             return 405, [*JSON, ("allow", "GET, HEAD")], problem("method_not_allowed", "this is for reading")
         status, body = document.body()
-        return status, [("content-type", document.content_type), ("cache-control", document.cache)], body
+        headers = [("content-type", document.content_type), ("cache-control", document.cache)]
+        if document.packed is not None:
+            headers.append(("vary", "accept-encoding"))
+            if "gzip" in (asked.get("accept-encoding") or ""):
+                return status, [*headers, ("content-encoding", "gzip")], document.packed
+        return status, headers, body
 
 
 def _wait(what: str, seconds: int) -> None:

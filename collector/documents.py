@@ -1,5 +1,6 @@
 """What the collector answers to GET: contracts, OpenAPI, tracker, health, metrics."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from collector.parse import Limits
 from collector.publish import Publisher
 from contracts.registry import Registry
 
-TRACKER = Path(__file__).with_name("tracker.js")
+TRACKER = Path(__file__).with_name("tracker.min.js")
+"""Made of tracker.js by ``make generate``."""
 _JSON = "application/json"
 _encode = msgspec.json.encode
 
@@ -26,6 +28,8 @@ def documents(
 
     def fixed(content_type: str, body: bytes, cache: str = "no-cache") -> Document:
         return Document(content_type, lambda: (200, body), cache)
+
+    tracker = TRACKER.read_bytes()
 
     def ready() -> tuple[int, bytes]:
         reasons = not_ready(app, keys, publisher)
@@ -39,7 +43,12 @@ def documents(
     return {
         "/contracts": fixed(_JSON, _encode({"contracts": contracts(registry)})),
         "/openapi.json": fixed(_JSON, _encode(openapi.document(registry, limits))),
-        "/tracker.js": fixed("text/javascript; charset=utf-8", TRACKER.read_bytes(), "public, max-age=3600"),
+        "/tracker.js": Document(
+            "text/javascript; charset=utf-8",
+            lambda: (200, tracker),
+            "public, max-age=3600",
+            gzip.compress(tracker, mtime=0),
+        ),
         "/health/live": fixed(_JSON, b'{"status":"live"}', "no-store"),
         "/health/ready": Document(_JSON, ready),
         "/metrics": Document(CONTENT_TYPE_LATEST, lambda: (200, generate_latest(metrics.registry))),

@@ -60,7 +60,7 @@ def document(registry: Registry, limits: Limits) -> dict[str, Any]:
                 }
             },
             "/metrics": {"get": _reading("metrics", "Metrics in Prometheus' text form", "text/plain")},
-            "/tracker.js": {"get": _reading("tracker", "The page-view tracker for browsers", "text/javascript")},
+            "/tracker.js": {"get": _reading("tracker", "The tracker for browsers", "text/javascript")},
             "/openapi.json": {"get": _reading("openapi", "This document", _JSON)},
         },
         "components": {

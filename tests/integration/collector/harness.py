@@ -142,7 +142,7 @@ class CollectorProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, **env: str) -> None:
-        self.port = free_port()
+        self.port = int(env.get("COLLECTOR_PORT", 0)) or free_port()
         given = {
             **self.login,
             "COLLECTOR_PORT": str(self.port),

@@ -223,6 +223,20 @@ def test_cors_is_for_origins_on_the_list(serving: CollectorProcess) -> None:
     assert "access-control-allow-origin" not in no.headers
     answer = serving.http.post(f"{serving.url}/events", json=view(1), headers={"Origin": ORIGIN})
     assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-expose-headers"] == "retry-after"
+
+
+def test_the_tracker_is_packed_for_whoever_takes_it_and_cached_apart_for_each_origin(serving: CollectorProcess) -> None:
+    url = f"{serving.url}/tracker.js"
+    packed = serving.http.get(url, headers={"Accept-Encoding": "gzip", "Origin": ORIGIN})
+    plain = serving.http.get(url, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) <= 3 * 1024
+    assert "content-encoding" not in plain.headers
+    assert packed.text == plain.text
+    assert packed.headers["access-control-allow-origin"] == ORIGIN
+    for answer in (packed, plain):
+        assert answer.headers["vary"] == "accept-encoding, origin"
 
 
 def test_what_is_read_is_there_and_the_rest_is_not(serving: CollectorProcess, schema: dict[str, Any]) -> None:

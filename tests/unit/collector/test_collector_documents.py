@@ -48,9 +48,16 @@ def test_the_page_lists_every_setting_with_its_default_and_words() -> None:
 
 
 def test_the_tracker_is_small_and_follows_the_contract() -> None:
-    text = TRACKER.read_text()
-    assert len(gzip.compress(text.encode())) < 3 * 1024
-    fields = set(re.findall(r"^        (\w+):", text, re.MULTILINE))
+    assert len(gzip.compress(TRACKER.read_bytes())) <= 3 * 1024
+    source = TRACKER.with_name("tracker.js").read_text()
+    view = source.split('track("page_view", {', 1)[1].split("});", 1)[0]
+    fields = set(re.findall(r"^  (\w+)[:,]", view, re.MULTILINE)) | set(re.findall(r"(\w+): kept\(", source))
     contract = Registry.load().newest("page_view")
-    assert fields <= {field.name for field in contract.fields}
+    assert {"visitor_id", "session_id", "device", "referrer"} <= fields <= {field.name for field in contract.fields}
     assert {field.name for field in contract.fields if field.required} <= fields
+
+
+def test_the_page_of_the_tracker_lists_every_option() -> None:
+    options = set(re.findall(r"options\.(\w+)", TRACKER.with_name("tracker.js").read_text()))
+    page = (Path(__file__).resolve().parents[3] / "docs" / "tracker.md").read_text()
+    assert set(re.findall(r"^\| `data-(\w+)` \|", page, re.MULTILINE)) == options
