@@ -1,13 +1,19 @@
-"""Send events to a collector over HTTP, in batches, again and again with the same ids until each has a verdict."""
+"""Send events to a collector over HTTP, in batches, again and again with the same ids until each has a verdict.
+
+For programs of yours, too (docs/sending.md):
+
+    from collector.sender import Sender
+
+    with Sender("https://collector.example", "ws_server_…", spool=Path("spool")) as sender:
+        sender.send([{"event_type": "signup", "data": {"user_id": "u-1", "region": "DE"}}])
+"""
 
 import gzip as gzip_module
 import random
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,47 +21,38 @@ import httpx
 import msgspec
 import uuid_utils
 
-AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-"""Answers that say "later"; the collector has kept nothing of such a request, or will know its events again by id."""
-ONE_BY_ONE = frozenset({HTTPStatus.OK, HTTPStatus.MULTI_STATUS, HTTPStatus.BAD_REQUEST})
-"""Answers that carry a verdict per event; 400 when every one of them is a rejection."""
-SAMPLES = 20
+from collector.send_answer import AGAIN, KEY_REFUSED, Away, Refused, Report, SendError, judge, retry_after
+from collector.send_spool import SendSpool, SpoolBusy, SpoolFull
+
+__all__ = ["Away", "Event", "Refused", "Report", "SendError", "Sender", "SpoolBusy", "SpoolFull"]
+
 MAX_BODY_BYTES = 900_000
 """Uncompressed bytes of a request, below the collector's default limit of 1 MB."""
 MAX_BATCH = 1000
+SPOOL_BYTES = 256 * 1024 * 1024
+"""What a spool holds unless another bound is given."""
 
 Event = Mapping[str, Any]
-
-
-class SendError(Exception):
-    """Nothing more can be sent: the key is refused, the address is wrong, or the collector stayed away too long."""
-
-
-@dataclass
-class Report:
-    """What became of the events of one :meth:`Sender.send`. ``sent == accepted + rejected`` when it returns."""
-
-    sent: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    requests: int = 0
-    retries: int = 0
-    bytes_sent: int = 0
-    seconds: float = 0.0
-    reasons: Counter[str] = field(default_factory=Counter)
-    """How often each ``pointer keyword`` was given as a reason."""
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    """The first few rejections, as the collector put them."""
+Progress = Callable[[int], None]
+OnVerdict = Callable[[Event, Mapping[str, Any]], None]
 
 
 class Sender:
     """A client of ``POST /events``.
 
-    429 (after its Retry-After), 503 and connection errors are tried again, the same bytes with the same ids, with
-    growing and jittered pauses, for up to ``patience`` seconds a request. Other refusals are final: the answer would be
-    the same again. An event without ``event_id`` gets one here (and the present instant as ``occurred_at`` where that
-    is missing too), since only an event with an id of its own can be sent twice and count once; ``mint=False`` leaves
-    events as they are.
+    408, 429, 5xx (after their Retry-After) and connection errors are tried again, the same bytes with the same ids,
+    with growing and jittered pauses, for up to ``patience`` seconds a request. Other refusals are final: the answer
+    would be the same again. Of a batch with a verdict for each event, none is sent again.
+
+    An event without ``event_id`` gets one here (and the present instant as ``occurred_at`` where that is missing too),
+    since only an event with an id of its own can be sent twice and count once; ``mint=False`` leaves events as they
+    are.
+
+    With ``spool`` (a folder, of at most ``spool_bytes``) each batch is on disk before it is sent, until it has its
+    verdicts: what a collector that is away, or the end of this process, leaves there is sent by the next
+    :meth:`send` or :meth:`drain`, with the same ids. A batch that is refused as a whole is set aside in it.
+
+    :raises SpoolBusy: another process has the spool.
     """
 
     def __init__(
@@ -66,6 +63,8 @@ class Sender:
         gzip: bool = True,
         *,
         mint: bool = True,
+        spool: Path | None = None,
+        spool_bytes: int = SPOOL_BYTES,
         patience: float = 120.0,
         timeout: float = 30.0,
         transport: httpx.BaseTransport | None = None,
@@ -78,6 +77,7 @@ class Sender:
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {write_key}"}, timeout=timeout, transport=transport, trust_env=False
         )
+        self._spool = SendSpool(spool, spool_bytes) if spool is not None else None
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     def __enter__(self) -> Self:
@@ -89,34 +89,48 @@ class Sender:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and let others have the spool."""
         self._http.close()
+        if self._spool is not None:
+            self._spool.close()
 
     def send(
         self,
         events: Iterable[Event],
-        progress: Callable[[int], None] | None = None,
-        verdict: Callable[[Event, Mapping[str, Any]], None] | None = None,
+        progress: Progress | None = None,
+        verdict: OnVerdict | None = None,
     ) -> Report:
         """Send all ``events`` and return when each has a verdict.
 
-        ``progress`` is told how many more have one, ``verdict`` of each event (as it was sent) and what became of it.
+        With a spool it also returns when the collector stays away and the rest is on disk: ``Report.spooled`` says how
+        much. ``progress`` is told how many more have a verdict, ``verdict`` of each event (as it was sent) and what
+        became of it.
 
-        :raises SendError: the key or the request is refused as a whole, or ``patience`` ran out; the events before it
-            are with the collector.
+        :raises Away: ``patience`` ran out without a spool; the events before are with the collector.
+        :raises Refused: the key or a request is refused as a whole.
+        :raises SpoolFull: the collector stays away and the spool has no room; the events before are in it.
         """
         report, started = Report(), time.monotonic()
+        hear = _Ears(progress, verdict)
+        spool = self._spool
+        away = spool is not None and not self._drained(spool, report, hear)
         for body, sent in self._bodies(events):
-            answer = self._post(body, "application/json", {}, report)
-            report.sent += len(sent)
-            verdicts = self._judge(answer, len(sent), report)
+            if spool is None:
+                self._deliver(body, sent, report, hear)
+            else:
+                batch = spool.add(body)
+                away = away or not self._from_spool(spool, batch, report, hear)
             report.seconds = time.monotonic() - started
-            if verdict is not None:
-                for event, result in zip(sent, verdicts, strict=True):
-                    verdict(event, result)
-            if progress is not None:
-                progress(len(sent))
+        report.spooled = spool.waiting() if spool is not None else 0
+        report.seconds = time.monotonic() - started
         return report
+
+    def drain(self) -> Report:
+        """Send what waits in the spool.
+
+        :raises Refused: as :meth:`send`.
+        """
+        return self.send(())
 
     def send_raw(self, line: bytes, headers: Mapping[str, str], report: Report) -> None:
         """Send one line as it is, as a request of its own in NDJSON, and book its verdict in ``report``.
@@ -125,7 +139,31 @@ class Sender:
         """
         answer = self._post(line, "application/x-ndjson", headers, report)
         report.sent += 1
-        self._judge(answer, 1, report)
+        judge(answer, 1, report)
+
+    def _drained(self, spool: SendSpool, report: Report, hear: "_Ears") -> bool:
+        """Send what waits, oldest first; whether all of it is sent."""
+        return all(self._from_spool(spool, batch, report, hear) for batch in spool.batches())
+
+    def _from_spool(self, spool: SendSpool, batch: Path, report: Report, hear: "_Ears") -> bool:
+        """Send one batch of the spool; False when the collector is away, and it stays."""
+        body = batch.read_bytes()
+        try:
+            self._deliver(body, msgspec.json.decode(body), report, hear)
+        except Away:
+            return False
+        except Refused as refused:
+            if refused.status in KEY_REFUSED:
+                raise
+            raise Refused(f"{refused}; its events are in {spool.set_aside(batch)}", refused.status) from refused
+        spool.done(batch)
+        return True
+
+    def _deliver(self, body: bytes, sent: Sequence[Event], report: Report, hear: "_Ears") -> None:
+        answer = self._post(body, "application/json", {}, report)
+        verdicts = judge(answer, len(sent), report)
+        report.sent += len(sent)
+        hear(sent, verdicts)
 
     def _bodies(self, events: Iterable[Event]) -> Iterator[tuple[bytes, list[Event]]]:
         parts: list[bytes] = []
@@ -167,58 +205,27 @@ class Sender:
                 if answer.status_code not in AGAIN:
                     return answer
                 trouble = f"{answer.status_code} {answer.text[:200]}"
-                pause = _retry_after(answer)
+                pause = retry_after(answer)
             if pause is None:
                 pause = min(10.0, 0.1 * 2**attempt) * self._random.uniform(0.5, 1.0)
             else:
                 pause += self._random.uniform(0.0, 0.25)
             attempt += 1
             if time.monotonic() + pause > deadline:
-                raise SendError(
-                    f"{self._url}: given up after {attempt} tries in {self._patience:g} s; the last: {trouble}"
-                )
+                raise Away(f"{self._url}: given up after {attempt} tries in {self._patience:g} s; the last: {trouble}")
             report.retries += 1
             self._sleep(pause)
 
-    def _judge(self, answer: httpx.Response, count: int, report: Report) -> list[dict[str, Any]]:
-        verdicts = _verdicts(answer) if answer.status_code in ONE_BY_ONE else None
-        if verdicts is None:
-            if answer.status_code == HTTPStatus.BAD_REQUEST and count == 1:
-                verdicts = [
-                    {
-                        "status": "rejected",
-                        "reasons": [{"pointer": "", "keyword": "body", "message": answer.text[:200]}],
-                    }
-                ]
-            else:
-                raise SendError(f"{self._url}: {answer.status_code} {answer.reason_phrase}: {answer.text[:500]}")
-        if len(verdicts) != count:
-            raise SendError(
-                f"{self._url}: {len(verdicts)} verdicts for {count} events; the collector speaks another version"
-            )
-        for verdict in verdicts:
-            if verdict.get("status") == "accepted":
-                report.accepted += 1
-                continue
-            report.rejected += 1
-            for reason in verdict.get("reasons", []):
-                report.reasons[f"{reason.get('pointer', '')} {reason.get('keyword', '')}".strip()] += 1
-            if len(report.samples) < SAMPLES:
-                report.samples.append(verdict)
-        return verdicts
 
+class _Ears:
+    """Who hears of verdicts."""
 
-def _verdicts(answer: httpx.Response) -> list[dict[str, Any]] | None:
-    """The verdicts of an answer, in the order of the events; None where it has none."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return None
-    found = body.get("results") if isinstance(body, dict) else None
-    return found if isinstance(found, list) else None
+    def __init__(self, progress: Progress | None, verdict: OnVerdict | None) -> None:
+        self._progress, self._verdict = progress, verdict
 
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    """Seconds to wait by the Retry-After header (RFC 9110 §10.2.3, the form in seconds)."""
-    value = answer.headers.get("Retry-After", "")
-    return min(60.0, float(value)) if value.isdigit() else None
+    def __call__(self, sent: Sequence[Event], verdicts: Sequence[Mapping[str, Any]]) -> None:
+        if self._verdict is not None:
+            for event, result in zip(sent, verdicts, strict=True):
+                self._verdict(event, result)
+        if self._progress is not None:
+            self._progress(len(sent))

@@ -193,8 +193,9 @@ class CollectorProcess:
         self.process.wait()
 
     def watershed(self, *words: str) -> str:
-        """Run a command of ours on this collector's files."""
+        """Run a command of ours on this collector's files, or (with its server key) on its address."""
         env = {**os.environ, "COLLECTOR_STATE_DIR": str(self.state), "KEYS_FILE": str(self.keys_file)}
+        env |= {"COLLECTOR_URL": self.url, "WRITE_KEY": SERVER_KEY}
         env |= {**self.login, "PYTHONPATH": str(REPO)}
         argv = [sys.executable, "-c", "from cli.main import main; main()", *words]
         return subprocess.run(argv, env=env, check=True, capture_output=True, text=True, cwd=REPO).stdout

@@ -132,6 +132,19 @@ def test_a_hidden_page_sends_what_it_has_within_what_may_outlive_it(
     assert max(sizes) <= 32 * 1024
 
 
+def test_what_a_hidden_page_has_taken_is_not_sent_by_a_timer_too(shop: Shop, context: BrowserContext) -> None:
+    bodies: list[str] = []
+    page = shop.visit(context, "/unanswered")
+    emptied(page)
+    context.route("**/events?key=*", lambda route: bodies.append(route.request.post_data or ""))  # no answer comes
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true})")
+    track(page, "/unanswered", 3)
+    page.evaluate("dispatchEvent(new Event('visibilitychange'))")
+    page.evaluate("new Promise(done => setTimeout(done, 1000))")  # longer than a timer waits to send
+    assert "".join(bodies).count("/unanswered/0") == 1
+    context.unroute_all()
+
+
 def test_tabs_share_their_queue_and_send_nothing_twice(shop: Shop, context: BrowserContext, broker: Broker) -> None:
     since = broker.ends("events.page_view")
     one, other = shop.visit(context, "/tabs/one"), shop.visit(context, "/tabs/other")
