@@ -42,7 +42,8 @@ class Imported:
     valid: int = 0
     bad: int = 0
     first_bad: list[BadRow] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, int] = field(default_factory=dict)
+    """How often each reason was given, here or by the collector."""
     accepted: int = 0
     rejected: int = 0
     spooled: int = 0
@@ -82,6 +83,7 @@ class FileImporter:
         self._validator = EventValidator(registry)
         self._ordinals: Counter[int] = Counter()
         self._raw = Report()
+        self._reasons: Counter[str] = Counter()
         self.done = Imported()
 
     def run(self, rows: Iterable[Row], progress: Callable[[int], None] | None = None) -> Imported:
@@ -97,7 +99,8 @@ class FileImporter:
             report = self._sender.send(events)
             self.done.accepted, self.done.rejected = report.accepted, report.rejected
             self.done.spooled, self.done.seconds = report.spooled, round(report.seconds, 3)
-            self.done.reasons += report.reasons
+            self._reasons += report.reasons
+        self.done.reasons = dict(self._reasons.most_common())
         return self.done
 
     def _events(self, rows: Iterable[Row], progress: Callable[[int], None] | None) -> Iterator[Event]:
@@ -131,7 +134,7 @@ class FileImporter:
 
     def _reject(self, row: Row, reasons: list[str], text: bytes) -> None:
         self.done.bad += 1
-        self.done.reasons.update(reasons)
+        self._reasons.update(reasons)
         if len(self.done.first_bad) < SHOWN:
             self.done.first_bad.append(BadRow(row.number, reasons))
         if self._sender is not None:

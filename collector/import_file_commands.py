@@ -123,7 +123,7 @@ def _format(name: str) -> Format:
 
 def _show(done: Imported, console: Console, *, dry_run: bool) -> None:
     for bad in done.first_bad:
-        console.print(f"line {bad.number}: {'; '.join(bad.reasons)}", markup=False)
+        console.print(f"line {bad.number}: {'; '.join(bad.reasons)}", markup=False, soft_wrap=True)
     if done.bad > len(done.first_bad):
         console.print(f"… and {done.bad - len(done.first_bad):,} more bad rows")
     said = f"{done.rows:,} rows: {done.valid:,} valid, {done.bad:,} bad"
