@@ -22,6 +22,11 @@ BENCHMARKS: Mapping[str, tuple[str, str]] = {
         "CPU seconds of the collector's process for each million events; aims: 150 one by one, 25 in batches of 50.",
     ),
     "lander": ("Lander", "From the first message read to the last commit; aim: 50,000 rows per CPU second."),
+    "generator": (
+        "Live generator",
+        "Asked 0: made only, nothing sent; else events a second asked for and sent, the lag at the end, and the"
+        " generator's CPU for each. Sent on until a rate is not held.",
+    ),
     "micro_batch": (
         "Micro-batch",
         "A minute of all types at 100 events/s, client and Spark server together; aims: 10 s and 15 CPU seconds.",

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from demo import access_log, send, show
 from demo import run as running
 from demo.generate import Plan
 from demo.run import DemoError
+from demo.scenarios import SCENARIOS, Scenario
 from demo.settings import CompareSettings, RunSettings, SendSettings
 from demo.truth import Tally, Truth, TruthError
 from demo.wait import Outcome, until_equal
@@ -68,17 +69,39 @@ def generate(
                 settings = SendSettings.read()
                 key = settings.write_key.get_secret_value()
                 told, report = _history(plan, registry, settings.collector_url, key, tenant)
-    if truth is not None:
-        told.save(truth)
     if out is not None:
+        if truth is not None:
+            told.save(truth)
         show.say(f"wrote {report.sent:,} events to {out}")
         _last_line(as_json, {"written": report.sent, **told.sent})
         return
-    figures = {"sent": report.sent, "accepted": report.accepted, "rejected": report.rejected, **told.sent}
-    show.say(
-        f"sent {report.sent:,} in {report.seconds:.1f} s: {report.accepted:,} accepted, {report.rejected:,} rejected"
-    )
-    _last_line(as_json, figures)
+    _told(told, report, truth, as_json)
+
+
+@app.command()
+def live(
+    *,
+    rate: Annotated[float, typer.Option(min=0.01, help="Events a second on a usual day.")] = 100.0,
+    scenario: Annotated[
+        str | None, typer.Option(help=f"What befalls the world: {', '.join(SCENARIOS)}; default: nothing.")
+    ] = None,
+    after: Annotated[int, typer.Option(min=0, help="Seconds of a usual day before the scenario begins.")] = 60,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Stop after this long; default: at Ctrl-C.")] = None,
+    seed: Seed = running.SEED,
+    tenant: Annotated[str, typer.Option(help="The tenant of the write key, for the truth file.")] = running.TENANT,
+    truth: Annotated[Path | None, typer.Option(help="Write what the charts must show of it to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send made-up events of every type from now on, with or without a scenario."""
+    if scenario is not None and scenario not in SCENARIOS:
+        raise typer.BadParameter(f"{scenario}: it is one of {', '.join(SCENARIOS)}")
+    with _failures():
+        happening = SCENARIOS[scenario] if scenario else None
+        if happening is not None:
+            show.say(f"{happening.name}, in {after} s: {happening.words}")
+        counted, report = _live(Registry.load(), seed, rate, seconds, happening, after=after)
+        told = counted.truth(tenant)
+    _told(told, report, truth, as_json)
 
 
 @app.command()
@@ -157,6 +180,16 @@ def run(
     _judge(told, outcome, as_json)
 
 
+def _told(told: Truth, report: Report, truth: Path | None, as_json: bool) -> None:
+    if truth is not None:
+        told.save(truth)
+    show.say(
+        f"sent {report.sent:,} in {report.seconds:.1f} s: {report.accepted:,} accepted, {report.rejected:,} rejected"
+    )
+    figures = {"sent": report.sent, "accepted": report.accepted, "rejected": report.rejected, **told.sent}
+    _last_line(as_json, figures)
+
+
 def _judge(told: Truth, outcome: Outcome, as_json: bool) -> None:
     figures: dict[str, Any] = {
         "tenant": told.tenant,
@@ -210,22 +243,27 @@ def _log(log: Path, settings: RunSettings) -> tuple[Truth, Report]:
     return told, Report(sent=sent, accepted=sent, requests=summary.requests, seconds=summary.seconds)
 
 
-def _live(registry: Registry, seed: int, rate: float, seconds: float | None) -> tuple[Tally, Report]:
+def _live(
+    registry: Registry,
+    seed: int,
+    rate: float,
+    seconds: float | None,
+    scenario: Scenario | None = None,
+    *,
+    after: int = 0,
+) -> tuple[Tally, Report]:
     settings = SendSettings.read()
     with Sender(settings.collector_url, settings.write_key.get_secret_value()) as sender:
-        return send.now_on(registry, sender, _every_ten_seconds(), seed=seed, rate=rate, seconds=seconds)
-
-
-def _every_ten_seconds() -> Callable[[Report], None]:
-    last = time.monotonic()
-
-    def tell(report: Report) -> None:
-        nonlocal last
-        if time.monotonic() - last >= 10:
-            last = time.monotonic()
-            show.say(f"{report.sent:,} sent: {report.accepted:,} accepted, {report.rejected:,} rejected")
-
-    return tell
+        return send.now_on(
+            registry,
+            sender,
+            show.every_ten_seconds(),
+            seed=seed,
+            rate=rate,
+            seconds=seconds,
+            scenario=scenario,
+            after=after,
+        )
 
 
 def _to_file(plan: Plan, registry: Registry, tenant: str, out: Path) -> tuple[Truth, Report]:
@@ -235,7 +273,7 @@ def _to_file(plan: Plan, registry: Registry, tenant: str, out: Path) -> tuple[Tr
             file.write(json.dumps(made.event, ensure_ascii=False, separators=(",", ":")) + "\n")
             report.sent += 1
     report.seconds = time.monotonic() - started
-    return tally.truth(tenant, send.as_json(plan)), report
+    return tally.truth(tenant, send.as_json(plan, registry)), report
 
 
 @contextmanager

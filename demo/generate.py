@@ -4,7 +4,9 @@ A pure function of its plan: the same plan gives the same events, ids included, 
 twice. Memory stays small: one window (an hour, or a second) is made at a time.
 """
 
+import hashlib
 import heapq
+import json
 import random
 import uuid
 from collections.abc import Iterator
@@ -13,8 +15,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal
 
 from contracts.registry import Registry
-from demo.paint import Painter, painters
+from demo.paint import Studio
 from demo.people import Crowd, People
+from demo.scenarios import Scenario
 from demo.spoil import spoiled
 from demo.world import busy, share
 
@@ -57,8 +60,9 @@ def events(plan: Plan, registry: Registry) -> Iterator[Made]:
     """All sendings of ``plan`` in the order of sending."""
     if plan.total < 1 or plan.start >= plan.end:
         raise ValueError("a plan needs a total of at least 1 and a start before its end")
-    rng = random.Random(f"{plan.seed}/{plan.start.isoformat()}/{plan.end.isoformat()}/{plan.total}")  # noqa: S311 - draws a demo, guards nothing
-    maker = _Maker(rng, plan.start, painters(registry))
+    name = f"{plan.seed}/{plan.start.isoformat()}/{plan.end.isoformat()}/{plan.total}"
+    rng = random.Random(name)  # noqa: S311 - draws a demo, guards nothing
+    maker = _Maker(rng, plan.start, Studio(registry, name))
     people = People(plan.seed, plan.total)
     waiting: list[tuple[datetime, int, Made]] = []  # what is to be sent again, by when; the number breaks ties
     number = 0
@@ -76,11 +80,32 @@ def events(plan: Plan, registry: Registry) -> Iterator[Made]:
         yield heapq.heappop(waiting)[2]
 
 
-def live(seed: int, start: datetime, rate: float, registry: Registry) -> Iterator[list[Made]]:
-    """What to send in each second from ``start`` on, without end: ``rate`` events in it, all types together."""
+def fingerprint(registry: Registry) -> str:
+    """Tells generators apart, by types and code: what makes other events of a plan has another fingerprint."""
+    plan = Plan(1, datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC), 400)
+    digest = hashlib.blake2b(digest_size=8)
+    for made in events(plan, registry):
+        digest.update(json.dumps(made.event).encode())
+    return digest.hexdigest()
+
+
+def live(
+    seed: int,
+    start: datetime,
+    rate: float,
+    registry: Registry,
+    scenario: Scenario | None = None,
+    *,
+    after: int = 0,
+) -> Iterator[list[Made]]:
+    """What to send in each second from ``start`` on, without end: ``rate`` events in it, all types together.
+
+    ``scenario`` begins ``after`` so many seconds; it makes more of some types, and fewer of others.
+    """
     whole = sum(share(type_) for type_ in registry.types())
-    rng = random.Random(f"{seed}/{start.isoformat()}/live")  # noqa: S311
-    maker = _Maker(rng, start - LATEST, painters(registry))
+    name = f"{seed}/{start.isoformat()}/live"
+    rng = random.Random(name)  # noqa: S311
+    maker = _Maker(rng, start - LATEST, Studio(registry, name))
     people = People(seed, round(rate * 86400))
     owed = dict.fromkeys(registry.types(), 0.0)
     again: list[Made] = []
@@ -88,11 +113,12 @@ def live(seed: int, start: datetime, rate: float, registry: Registry) -> Iterato
     while True:
         at = start + timedelta(seconds=second)
         parts: dict[str, int] = {}
+        happening = scenario if second >= after else None
         for type_ in owed:
-            owed[type_] += rate * share(type_) / whole
+            owed[type_] += rate * share(type_) / whole * (happening.factor(type_) if happening else 1.0)
             parts[type_] = int(owed[type_])
             owed[type_] -= parts[type_]
-        made = list(maker.window(people.crowd(at.hour, at.weekday()), at, timedelta(seconds=1), parts))
+        made = list(maker.window(people.crowd(at.hour, at.weekday()), at, timedelta(seconds=1), parts, happening))
         yield made + again
         again = [Made(m.event, at, "again") for m in made if m.kind == "new" and rng.random() < AGAIN_SHARE]
         second += 1
@@ -101,32 +127,44 @@ def live(seed: int, start: datetime, rate: float, registry: Registry) -> Iterato
 class _Maker:
     """Makes the events of one window after the other."""
 
-    def __init__(self, rng: random.Random, earliest: datetime, painters_: dict[str, Painter]) -> None:
-        self._rng, self._earliest, self._painters = rng, earliest, painters_
+    def __init__(self, rng: random.Random, earliest: datetime, studio: Studio) -> None:
+        self._rng, self._earliest, self._studio = rng, earliest, studio
 
-    def window(self, crowd: Crowd, start: datetime, length: timedelta, parts: dict[str, int]) -> Iterator[Made]:
+    def window(
+        self,
+        crowd: Crowd,
+        start: datetime,
+        length: timedelta,
+        parts: dict[str, int],
+        scenario: Scenario | None = None,
+    ) -> Iterator[Made]:
         """``parts[type]`` valid events of each type and a few broken ones, by when they are sent."""
         rng = self._rng
         drawn = [(start + length * rng.random(), type_) for type_, count in parts.items() for _ in range(count)]
         drawn.sort()
         for at, type_ in drawn:
-            event = self._event(crowd, at, type_)
+            event = self._event(crowd, at, type_, scenario)
             if rng.random() < INVALID_SHARE:
                 broken = {**event, "event_id": self._id()}
                 yield Made(spoiled(rng, broken), at, "invalid")
             yield Made(event, at, "new")
 
-    def _event(self, crowd: Crowd, at: datetime, type_: str) -> dict[str, Any]:
+    def _event(self, crowd: Crowd, at: datetime, type_: str, scenario: Scenario | None) -> dict[str, Any]:
         rng = self._rng
         occurred = at
-        if rng.random() < LATE_SHARE:
+        # What a scenario adds is not late, or it would come from before the scenario.
+        if rng.random() < LATE_SHARE / max(1.0, scenario.factor(type_) if scenario else 1.0):
             occurred = max(self._earliest, at - LATEST * rng.random() ** 3)
-        return {
-            "event_type": type_,
+        happened, data = self._studio.paint(type_, rng, crowd, occurred)
+        event = {
+            "event_type": happened,
             "event_id": self._id(),
             "occurred_at": self._spelled(occurred),
-            "data": self._painters[type_](rng, crowd),
+            "data": data,
         }
+        if scenario is not None and occurred == at:  # what is late occurred before
+            scenario.alter(rng, event)
+        return event
 
     def _id(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))

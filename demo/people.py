@@ -52,10 +52,6 @@ class People:
             region = rng.choice(list(REGIONS))
         return Viewer(region, visitor, False)
 
-    def user(self, rng: random.Random, region: str) -> str:
-        """The pseudonym of a signed-in user from ``region``."""
-        return self.pseudonym("user", region, int(self._pool[region] / 4 * rng.random() ** 1.5))
-
     def pseudonym(self, kind: str, region: str, number: int) -> str:
         """What the world knows of a person: nothing but that it is the same one."""
         text = f"{self._seed}/{kind}/{region}/{number}"
@@ -76,10 +72,6 @@ class Crowd:
     def viewer(self, rng: random.Random) -> Viewer:
         """One of those who are awake."""
         return self._people.viewer(rng, self.region(rng))
-
-    def user(self, rng: random.Random, region: str) -> str:
-        """A signed-in user from ``region``."""
-        return self._people.user(rng, region)
 
 
 _REGIONS = tuple(REGIONS)

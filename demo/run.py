@@ -14,7 +14,7 @@ import psycopg
 from collector.keys import KeyFile, KeyKind
 from contracts.registry import Registry
 from demo import compare
-from demo.generate import Plan
+from demo.generate import Plan, fingerprint
 from demo.send import from_json
 from demo.settings import RunSettings
 from demo.truth import Truth
@@ -64,16 +64,20 @@ def tenant_for(
 ) -> tuple[str, Plan | None]:
     """The tenant to send to, and the plan that an earlier run sent to it.
 
-    ``demo``, unless a run sent it something else than what is wished for, or it shows events that no run of ours sent
-    (somebody tried the collector with its key): then ``demo-2`` and so on, since a comparison to the last event can
-    only be made of a tenant of one's own. ``tell`` hears why one is passed over.
+    ``demo``, unless a run sent it something else than what is wished for, or than this version would make of its plan,
+    or it shows events that no run of ours sent (somebody tried the collector with its key): then ``demo-2`` and so on,
+    since a comparison to the last event can only be made of a tenant of one's own. ``tell`` hears why one is passed
+    over.
     """
     with psycopg.connect(settings.reader_dsn) as reader, psycopg.connect(settings.warehouse_dsn) as warehouse:
+        maker = fingerprint(registry)
         for number in itertools.count(1):
             tenant = TENANT if number == 1 else f"{TENANT}-{number}"
             kept = kept_truth(settings, tenant)
             plan = from_json(kept.plan) if kept is not None else None
-            if plan is not None and not wish.is_met_by(plan):
+            if kept is not None and kept.plan.get("maker") != maker:
+                tell(f"tenant {tenant} has events that another version of the demo made: these go to another tenant")
+            elif plan is not None and not wish.is_met_by(plan):
                 tell(f"tenant {tenant} has {words(plan)}: other events go to a tenant of their own")
             elif compare.shows_more(reader, warehouse, kept or Truth(tenant), registry):
                 tell(f"tenant {tenant} has events that no demo sent: the demo's go to a tenant of their own")

@@ -7,7 +7,8 @@ from typing import Any
 
 from collector.sender import Report, Sender
 from contracts.registry import Registry
-from demo.generate import AGAIN_SHARE, INVALID_SHARE, Made, Plan, events, live
+from demo.generate import AGAIN_SHARE, INVALID_SHARE, Made, Plan, events, fingerprint, live
+from demo.scenarios import Scenario
 from demo.truth import Tally, Truth
 from demo.world import share
 
@@ -39,7 +40,7 @@ def history(
             yield made.event
 
     report = sender.send(counted(), progress)
-    truth = tally.truth(tenant, as_json(plan))
+    truth = tally.truth(tenant, as_json(plan, registry))
     check(truth, report)
     return truth, report
 
@@ -52,17 +53,20 @@ def now_on(
     seed: int,
     rate: float,
     seconds: float | None,
+    scenario: Scenario | None = None,
+    after: int = 0,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     pause: Callable[[float], None] = time.sleep,
 ) -> tuple[Tally, Report]:
     """Send ``rate`` events a second from now on, until ``seconds`` are over or Ctrl-C; ``tell`` hears each second.
 
-    A second whose sending takes longer is made up for: the rate holds on average as long as the collector keeps up.
+    ``scenario`` begins ``after`` so many seconds. A second whose sending takes longer is made up for: the rate holds on
+    average as long as the collector keeps up.
     """
     tally, total = Tally(registry), Report()
     start = clock()
     try:
-        for number, second in enumerate(live(seed, start, rate, registry)):
+        for number, second in enumerate(live(seed, start, rate, registry, scenario, after=after)):
             if seconds is not None and number >= seconds:
                 break
             # A second is sent when it is over, so that nothing occurs after it is received.
@@ -105,12 +109,13 @@ def truth_of(plan: Plan, registry: Registry, tenant: str) -> Truth:
     tally = Tally(registry)
     for made in events(plan, registry):
         tally.add(made)
-    return tally.truth(tenant, as_json(plan))
+    return tally.truth(tenant, as_json(plan, registry))
 
 
-def as_json(plan: Plan) -> dict[str, Any]:
-    """A plan, to keep beside the truth."""
-    return {"seed": plan.seed, "start": plan.start.isoformat(), "end": plan.end.isoformat(), "total": plan.total}
+def as_json(plan: Plan, registry: Registry) -> dict[str, Any]:
+    """A plan, to keep beside the truth, and what it was made by: another maker makes other events of it."""
+    start, end = plan.start.isoformat(), plan.end.isoformat()
+    return {"seed": plan.seed, "start": start, "end": end, "total": plan.total, "maker": fingerprint(registry)}
 
 
 def from_json(kept: dict[str, Any]) -> Plan:

@@ -1,10 +1,12 @@
 """What the demo prints: progress, differences and the closing table."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from collector.sender import Report
 from demo.compare import Difference
 from demo.truth import Truth
 
@@ -15,6 +17,19 @@ MOST = 30
 def say(line: str) -> None:
     """One line."""
     console.print(line, soft_wrap=True)
+
+
+def every_ten_seconds() -> Callable[[Report], None]:
+    """What says now and then how a report grows."""
+    last = time.monotonic()
+
+    def tell(report: Report) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 10:
+            last = time.monotonic()
+            say(f"{report.sent:,} sent: {report.accepted:,} accepted, {report.rejected:,} rejected")
+
+    return tell
 
 
 def differences(found: Sequence[Difference]) -> None:

@@ -239,8 +239,8 @@ def choose(
     return lambda wish: tenant_for(settings, REGISTRY, wish, told.append)
 
 
-def _was_sent(tmp_path: Path, truth: Truth, tenant: str, plan: Plan) -> None:
-    kept = replace(truth, tenant=tenant, plan=as_json(plan))
+def _was_sent(tmp_path: Path, truth: Truth, tenant: str, plan: Plan, **more: str) -> None:
+    kept = replace(truth, tenant=tenant, plan={**as_json(plan, REGISTRY), **more})
     kept.save(truth_path(RunSettings.model_construct(watershed_state=tmp_path), tenant))
 
 
@@ -276,6 +276,14 @@ def test_a_demo_of_something_else_goes_to_a_tenant_of_its_own_and_says_why(
     assert "200,000 page views of 35 days until 2026-11-21 00:00:00 (seed 1): other events go to a tenant" in said
     _was_sent(tmp_path, truth, f"{truth.tenant}-2", OTHER_PLAN)
     assert choose(wish) == (f"{truth.tenant}-2", OTHER_PLAN), "the second time it is what was sent there before"
+
+
+def test_what_another_version_made_is_left_alone(
+    truth: Truth, tmp_path: Path, choose: Callable[[Wish], tuple[str, Plan | None]], told: list[str]
+) -> None:
+    _was_sent(tmp_path, truth, truth.tenant, PLAN, maker="of before")
+    assert choose(Wish()) == (f"{truth.tenant}-2", None), "the same plan would give other events"
+    assert "another version" in told[0]
 
 
 def test_the_reader_of_the_marts_needs_no_more_rights_than_that(dsns: dict[str, str], truth: Truth) -> None:

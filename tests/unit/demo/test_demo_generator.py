@@ -12,7 +12,7 @@ from contracts.parse import HERE
 from contracts.registry import Registry
 from contracts.scaffold import scaffold
 from contracts.validate import EventValidator
-from demo.generate import LATEST, Made, Plan, events, live
+from demo.generate import LATEST, Made, Plan, events, fingerprint, live
 from demo.send import paced
 from demo.truth import Tally
 
@@ -129,6 +129,15 @@ def test_a_live_stream_keeps_its_rate_and_never_runs_ahead(made: list[Made]) -> 
     for number, second in enumerate(seconds):
         assert all(_occurred(m) < start + timedelta(seconds=number + 1) for m in second if m.kind != "invalid")
     assert any(m.kind == "again" for second in seconds for m in second)
+
+
+def test_a_generator_is_known_by_what_it_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fingerprint(REGISTRY) == fingerprint(Registry.load(HERE))
+    scaffold("level_up", tmp_path)
+    assert fingerprint(Registry.load(tmp_path)) != fingerprint(REGISTRY)
+    before = fingerprint(REGISTRY)
+    monkeypatch.setattr("demo.generate.LATE_SHARE", 0.03)
+    assert fingerprint(REGISTRY) != before
 
 
 def test_an_empty_plan_is_refused() -> None:

@@ -75,7 +75,7 @@ def test_a_truth_survives_its_file(tmp_path: Path) -> None:
     plan = Plan.history(1, AT, 1, 10)
     tally = Tally(REGISTRY)
     tally.add(_made("page_view", {"region": "DE", "page_name": "/"}))
-    truth = tally.truth("t", send.as_json(plan))
+    truth = tally.truth("t", send.as_json(plan, REGISTRY))
     truth.save(tmp_path / "deep/truth.json")
     loaded = Truth.load(tmp_path / "deep/truth.json")
     assert loaded == truth
