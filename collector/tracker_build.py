@@ -26,7 +26,7 @@ SM SR SS ST SX SZ TC TF TK TL TO TV UM VA VC VG VI VU WF WS YT
 LEFT_OUT = frozenset(_LEFT_OUT.split())
 """Territories of fewer than about a million people, or of hardly any users."""
 SPARSE = {
-    "AR": "Argentina Buenos_Aires Cordoba Mendoza",
+    "AR": "Argentina Buenos_Aires Cordoba",
     "BR": "Sao_Paulo Bahia Belem Fortaleza Manaus Recife",
     "CA": "Toronto Montreal Vancouver Edmonton Winnipeg Halifax",
     "CL": "Santiago",
@@ -40,9 +40,9 @@ SPARSE = {
     "NZ": "Auckland",
     "PA": "Panama",
     "PG": "Port_Moresby",
-    "RU": "Moscow Irkutsk Krasnoyarsk Novosibirsk Omsk Samara Vladivostok Volgograd Yekaterinburg",
+    "RU": "Moscow Irkutsk Krasnoyarsk Novosibirsk Omsk Samara Vladivostok Yekaterinburg",
     "UA": "Kyiv Kiev",
-    "US": "New_York Anchorage Chicago Denver Detroit Indiana Kentucky Los_Angeles Louisville Phoenix Honolulu",
+    "US": "New_York Anchorage Chicago Denver Detroit Indiana Kentucky Los_Angeles Phoenix Honolulu",
 }
 """Of countries with many zones, those where many people live; the others are left out too."""
 
