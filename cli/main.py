@@ -33,6 +33,9 @@ ROOMS = {
 }
 """Command, and ``module`` or ``module:attribute`` (default ``app``) that holds its typer application."""
 
+BESIDE = {"lake": "spark_jobs.maintain_commands"}
+"""Group, and the module of another room whose one command stands in it too."""
+
 
 class Rooms(TyperGroup):
     """A group whose members are imported when they are named."""
@@ -50,6 +53,8 @@ class Rooms(TyperGroup):
         module, _, attribute = ROOMS[cmd_name].partition(":")
         command = get_command(getattr(importlib.import_module(module), attribute or "app"))
         command.name = cmd_name
+        if isinstance(command, TyperGroup) and cmd_name in BESIDE:
+            command.add_command(get_command(importlib.import_module(BESIDE[cmd_name]).app))
         return command
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from stack import airflow
 from stack.settings import REPO
 
-EXPECTED = {"load_rollups", "build_marts", "rebuild_marts", "maintain_airflow"}
+EXPECTED = {"load_rollups", "build_marts", "rebuild_marts", "maintain_airflow", "maintain_lake"}
 Facts = dict[str, Any]
 
 
@@ -120,6 +120,7 @@ def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) 
 
 def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
     rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
+    rooms |= {"lake maintain": "maintain"}
     seen = set()
     for name, found in tasks(facts):
         if found["type"] == "WatershedOperator":
