@@ -25,6 +25,7 @@ ROOMS = {
     "lake": "collector.lake_commands",
     "load": "spark_jobs.commands",
     "marts": "warehouse.marts_commands",
+    "notify": "notify.commands",
     "publish": "warehouse.marts_commands:publish",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",

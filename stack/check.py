@@ -14,6 +14,7 @@ CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "dbt_project/models"]),
     ("contracts", ["watershed", "contracts", "generate", "--check"]),
     ("settings", ["python", "-m", "stack.settings_table", "--check"]),
+    ("DAGs' page", ["python", "-m", "stack.dags_page", "--check"]),
 )
 
 

@@ -128,3 +128,29 @@ def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
             assert [found["room"]] == [room for start, room in rooms.items() if words.startswith(start)], name
             seen.add(found["room"])
     assert seen == set(airflow.ROOMS)
+
+
+def test_a_failure_of_any_task_is_an_incident_and_its_next_success_ends_it(facts: Facts) -> None:
+    for name, found in tasks(facts):
+        assert found["alerts"] == {
+            "on_failure_callback": ["failed"],
+            "on_success_callback": ["recovered"],
+            "on_skipped_callback": ["recovered"],
+        }, name
+
+
+def test_the_runbook_has_a_page_for_every_dag(facts: Facts) -> None:
+    headings = [line for line in (REPO / "docs" / "operations.md").read_text().splitlines() if line.startswith("### ")]
+    for dag_id in facts["dags"]:
+        assert f"### …`{dag_id}` fails" in headings, "alerts link to it"
+
+
+def test_gates_lead_to_data_docs(facts: Facts) -> None:
+    for name, found in tasks(facts):
+        assert ("Data Docs" in found["links"]) == (found["room"] == "gate"), name
+
+
+def test_every_dag_with_a_period_can_be_backfilled(facts: Facts) -> None:
+    """Airflow refuses to backfill what has no periodic schedule, or is also woken by assets."""
+    periodic = {dag_id for dag_id, dag in facts["dags"].items() if "daily" in dag["tags"]} | {"load_rollups"}
+    assert {facts["dags"][dag_id]["timetable"] for dag_id in periodic} == {"CronTriggerTimetable"}
