@@ -27,6 +27,7 @@ ROOMS = {
     "marts": "warehouse.marts_commands",
     "notify": "notify.commands",
     "publish": "warehouse.marts_commands:publish",
+    "report": "reports.commands",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",
     "topics": "collector.commands:topics",

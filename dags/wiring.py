@@ -8,7 +8,7 @@ import logging
 import os
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import command
@@ -42,8 +42,15 @@ def run_uuid(dag_id: str, run_id: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"watershed:{dag_id}/{run_id}"))
 
 
-MACROS = {"run_uuid": run_uuid}
+def day_of(dag_run: Any) -> str:
+    """The day (UTC) that a run is about: its interval's first, or for a run by hand without one the day before."""
+    start = dag_run.data_interval_start or dag_run.run_after - timedelta(days=1)
+    return str(start.astimezone(UTC).date())
+
+
+MACROS = {"run_uuid": run_uuid, "day_of": day_of}
 RUN_UUID = "{{ run_uuid(dag.dag_id, run_id) }}"
+DAY = "{{ day_of(dag_run) }}"
 
 
 class ResultLink(BaseOperatorLink):
