@@ -4,8 +4,8 @@ Each day an hour after midnight, for the day before; both tasks write into the l
 run of the same day wrote, so that a day can be run again as often as one likes.
 
 1. `report` writes for each tenant `reports/daily/tenant=<name>/date=<day>/report.html` and a CSV of every daily mart.
-   The page of all tenants is behind the button **Report** of the task (for seven days, without a log-in). A day that is
-   not complete yet says so on its page.
+   The page of all tenants is linked in the run's note and as **Report** among the task's details, for seven days and
+   without a log-in. A day that is not complete yet says so on its page.
 2. `dump` writes `dumps/<mart>/date=<day>/part-0.parquet` for every mart, sketches included. A week or a month is in the
    dump of its first day.
 

@@ -61,7 +61,7 @@ def read_day(dsn: str, day: date, marts: Iterable[Mart] | None = None, tenant: s
     """Read the daily marts (or ``marts``) of ``day``, of all tenants or one."""
     wanted = [m for m in MARTS if m.grain == "day"] if marts is None else list(marts)
     with psycopg.connect(dsn, options=SESSION) as connection:
-        through = dict(
+        through: dict[str, datetime | None] = dict(
             connection.execute(
                 """
                 select tenant, case when count(*) = count(complete_through) then min(complete_through) end

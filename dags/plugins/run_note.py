@@ -4,66 +4,16 @@ The scheduler calls this when a run ends, with the run in its own session: no ta
 for it. A note that a person wrote is left alone.
 """
 
-import logging
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from airflow.listeners import hookimpl
 from airflow.models.dagrun import DagRunNote
 from airflow.models.xcom import XComModel
 from airflow.plugins_manager import AirflowPlugin
+from run_numbers import note
 from sqlalchemy import select
 from sqlalchemy.orm import object_session
-
-LONGEST = 1000
-"""Characters that the database takes."""
-log = logging.getLogger(__name__)
-
-
-def numbers(result: Mapping[str, Any]) -> dict[str, float]:
-    """What of a command's result are numbers: its own, the sums over a table of them, and how many were named."""
-    found: dict[str, float] = {}
-    for name, value in result.items():
-        if isinstance(value, bool):
-            continue
-        if isinstance(value, int | float):
-            found[name] = value
-        elif isinstance(value, Mapping) and value:
-            inner = list(value.values())
-            if all(isinstance(one, Mapping) for one in inner):
-                for one in inner:
-                    for key, number in numbers(one).items():
-                        found[key] = found.get(key, 0) + number if key not in result else found[key]
-            elif all(isinstance(one, int) for one in inner):
-                found[name] = sum(inner)
-            elif name != "seconds":
-                found[name] = len(inner)
-        elif name in ("failed", "held", "warned"):
-            found[name] = len(value) if isinstance(value, Mapping | list) else 0
-    return found
-
-
-def line(task_id: str, result: Mapping[str, Any], data_docs: str) -> str:
-    """One task in Markdown."""
-    shown = [f"{name.replace('_', ' ')} {value:,}" for name, value in numbers(result).items()]
-    if "expectations" in result and data_docs:
-        shown.append(f"[Data Docs]({data_docs})")
-    if isinstance(result.get("report"), str):
-        shown.append(result["report"])
-    return f"- **{task_id}**: {', '.join(shown) or 'done'}"
-
-
-def note(results: Mapping[str, Any], data_docs: str) -> str:
-    """The note of a run, from its tasks' results in their order; whole lines, as many as fit."""
-    text = ""
-    for task_id, result in results.items():
-        if isinstance(result, Mapping):
-            more = line(task_id, result, data_docs) + "\n"
-            if len(text) + len(more) > LONGEST:
-                break
-            text += more
-    return text.rstrip()
 
 
 class RunNote:
