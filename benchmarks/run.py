@@ -31,6 +31,11 @@ BENCHMARKS: Mapping[str, tuple[str, str]] = {
         "Micro-batch",
         "A minute of all types at 100 events/s, client and Spark server together; aims: 10 s and 15 CPU seconds.",
     ),
+    "maintenance": (
+        "Maintenance",
+        "Spark's answers (visitors by region) on thirty days of page views, 24 commits and 10,000 rows a day, before"
+        " and after `watershed lake maintain`.",
+    ),
 }
 
 

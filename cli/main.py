@@ -26,7 +26,9 @@ ROOMS = {
     "lake": "collector.lake_commands",
     "load": "spark_jobs.commands",
     "marts": "warehouse.marts_commands",
+    "notify": "notify.commands",
     "publish": "warehouse.marts_commands:publish",
+    "report": "reports.commands",
     "send": "collector.send_commands",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",
@@ -34,6 +36,9 @@ ROOMS = {
     "warehouse": "warehouse.commands",
 }
 """Command, and ``module`` or ``module:attribute`` (default ``app``) that holds its typer application."""
+
+BESIDE = {"lake": "spark_jobs.maintain_commands"}
+"""Group, and the module of another room whose one command stands in it too."""
 
 
 class Rooms(TyperGroup):
@@ -52,6 +57,8 @@ class Rooms(TyperGroup):
         module, _, attribute = ROOMS[cmd_name].partition(":")
         command = get_command(getattr(importlib.import_module(module), attribute or "app"))
         command.name = cmd_name
+        if isinstance(command, TyperGroup) and cmd_name in BESIDE:
+            command.add_command(get_command(importlib.import_module(BESIDE[cmd_name]).app))
         return command
 
 

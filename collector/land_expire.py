@@ -17,7 +17,9 @@ _log = log.get(__name__)
 
 
 def expire(table: Table, keep_from: datetime) -> int:
-    """Expire the snapshots from before ``keep_from`` but the current one; gives how many went.
+    """Expire the snapshots that others had replaced before ``keep_from``; gives how many went.
+
+    A reader pins the newest snapshot there is, however old: it is done with it some time after the next one came.
 
     To be called by the table's lander, between two appends: the table must be freshly loaded, and is changed by it.
 
@@ -26,7 +28,12 @@ def expire(table: Table, keep_from: datetime) -> int:
     """
     heads = {ref.snapshot_id for ref in table.metadata.refs.values()}
     before = keep_from.timestamp() * 1000
-    old = [s for s in table.metadata.snapshots if s.timestamp_ms < before and s.snapshot_id not in heads]
+    replaced_at = {s.parent_snapshot_id: s.timestamp_ms for s in table.metadata.snapshots}
+    old = [
+        s
+        for s in table.metadata.snapshots
+        if s.snapshot_id not in heads and replaced_at.get(s.snapshot_id, s.timestamp_ms) < before
+    ]
     if not old:
         return 0
     gone = {s.snapshot_id for s in old}

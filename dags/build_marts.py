@@ -46,6 +46,7 @@ with DAG(
         doc_md="Checks the claimed rollups; a failed *stop* holds that tenant back.",
         arguments=["gate", "rollups", "--run-id", RUN_UUID, "--json"],
         room="gate",
+        links=["Data Docs"],
     )
     build = WatershedOperator(
         task_id="build",
@@ -58,6 +59,7 @@ with DAG(
         doc_md="Checks the candidates in `marts_build`; a failed *stop* holds that tenant back.",
         arguments=["gate", "marts", "--run-id", RUN_UUID, "--json"],
         room="gate",
+        links=["Data Docs"],
     )
     publish = WatershedOperator(
         task_id="publish",

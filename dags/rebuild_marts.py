@@ -55,6 +55,7 @@ with DAG(
         doc_md="Checks the claimed rollups; a failed *stop* holds that tenant back.",
         arguments=["gate", "rollups", "--run-id", RUN_UUID, "--json"],
         room="gate",
+        links=["Data Docs"],
     )
     models = DbtTaskGroup(
         group_id="models",
@@ -83,6 +84,7 @@ with DAG(
         doc_md="Checks the candidates in `marts_build`; a failed *stop* holds that tenant back.",
         arguments=["gate", "marts", "--run-id", RUN_UUID, "--json"],
         room="gate",
+        links=["Data Docs"],
     )
     publish = WatershedOperator(
         task_id="publish",

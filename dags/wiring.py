@@ -5,13 +5,15 @@ beyond the names of commands.
 """
 
 import logging
+import os
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import command
-from airflow.sdk import Asset, BaseOperator, BaseSensorOperator
+import incidents
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink, BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pendulum import datetime
 
@@ -27,6 +29,9 @@ DEFAULTS: dict[str, Any] = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=2),
     "execution_timeout": timedelta(minutes=10),
+    "on_failure_callback": incidents.failed,
+    "on_success_callback": incidents.recovered,
+    "on_skipped_callback": incidents.recovered,
 }
 
 log = logging.getLogger(__name__)
@@ -37,8 +42,41 @@ def run_uuid(dag_id: str, run_id: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"watershed:{dag_id}/{run_id}"))
 
 
-MACROS = {"run_uuid": run_uuid}
+def day_of(dag_run: Any) -> str:
+    """The day (UTC) that a run is about: its interval's first, or for a run by hand without one the day before."""
+    start = dag_run.data_interval_start or dag_run.run_after - timedelta(days=1)
+    return str(start.astimezone(UTC).date())
+
+
+MACROS = {"run_uuid": run_uuid, "day_of": day_of}
 RUN_UUID = "{{ run_uuid(dag.dag_id, run_id) }}"
+DAY = "{{ day_of(dag_run) }}"
+
+
+class ResultLink(BaseOperatorLink):
+    """A button on the task's page that leads where its result says (``links``, by name)."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+
+    @property
+    def name(self) -> str:
+        """The button's words."""
+        return self._label
+
+    @property
+    def xcom_key(self) -> str:
+        """Where the task leaves the address."""
+        return f"_link_{self._label.lower().replace(' ', '_')}"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The address, asked for in the process that ran the task; nothing where it gave none."""
+        del ti_key
+        return str(operator.found.get(self._label) or LINKS.get(self._label, ""))
+
+
+LINKS = {"Data Docs": os.environ.get("DATA_DOCS_URL", "")}
+"""Addresses that do not depend on a result."""
 
 
 class WatershedOperator(BaseOperator):
@@ -48,6 +86,7 @@ class WatershedOperator(BaseOperator):
     :param room: the room whose command it is; of the rooms' credentials the command sees that room's only.
     :param nothing_without: the number (or truth) in the result without which there was nothing to do. The task is then
         *skipped*: what follows it is skipped too, and no asset event is sent. The result is kept all the same.
+    :param links: names of the buttons that the task's page has; addresses in the result's ``links``, or LINKS.
     :param aside_of: the id of a DAG; while one of its runs is at work this task does nothing and is skipped.
     """
 
@@ -61,9 +100,12 @@ class WatershedOperator(BaseOperator):
         room: str,
         nothing_without: str | None = None,
         aside_of: str | None = None,
+        links: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.operator_extra_links = tuple(ResultLink(label) for label in links)
+        self.found: dict[str, str] = {}
         self.arguments = arguments
         self.room = room
         self.nothing_without = nothing_without
@@ -82,6 +124,7 @@ class WatershedOperator(BaseOperator):
             if error.result is not None:
                 task_instance.xcom_push(key="return_value", value=error.result)
             raise
+        self.found = dict(result.get("links") or {})
         plain = {name: value for name, value in result.items() if isinstance(value, int | float | str)}
         log.info("%s", ", ".join(f"{name}: {value}" for name, value in plain.items()))
         if self.nothing_without is not None:

@@ -26,3 +26,16 @@ def metadata_locations(connection: psycopg.Connection, tables: Sequence[str]) ->
         (CATALOG, list(tables)),
     )
     return dict(rows.fetchall())
+
+
+def tables_in(connection: psycopg.Connection, namespace: str) -> list[str]:
+    """The tables (``namespace.name``) of one namespace."""
+    rows = connection.execute(
+        """
+        select table_namespace || '.' || table_name from iceberg_tables
+        where catalog_name = %s and table_namespace = %s
+        order by table_name
+        """,
+        (CATALOG, namespace),
+    )
+    return [name for (name,) in rows]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,9 +31,13 @@ class Pinned:
 
 @dataclass(frozen=True)
 class NewRows:
-    """What rows above a cursor touch, as ``minutes`` (tenant, minute, events, received_from); the top ``land_seq``."""
+    """What rows above a cursor touch, as ``minutes`` (tenant, minute, events, received_from); the top ``land_seq``.
+
+    Rows that occurred below the lake's floor are in ``quarantined`` (tenant, minute, received_hour, events) instead.
+    """
 
     minutes: pa.Table
+    quarantined: pa.Table
     events: int
     land_seq: int
 
@@ -55,7 +60,7 @@ def pin(table: str, metadata_location: str, settings: SparkSettings) -> Pinned:
     )
 
 
-def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0) -> NewRows:
+def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0, floor: datetime | None = None) -> NewRows:
     """What the rows with a ``land_seq`` above the given one touch, by tenant and minute.
 
     Read here and not by Spark: of a few new files three columns, found by the file statistics, cost a tenth of a query.
@@ -66,17 +71,18 @@ def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0) -> NewRows
     held = 0
     for batch in _batches(pinned, f"land_seq > {int(land_seq)}", sequence_number):
         if batch.num_rows:
-            parts.append(_by_minute(batch))
+            parts.append(_by_minute(batch, floor))
             held += parts[-1].num_rows
         if held > _FOLD_AT:
             parts = [_fold(parts)]
             held = 0
     if not parts:
-        return NewRows(_EMPTY, 0, land_seq)
-    minutes = _fold(parts)
-    return NewRows(
-        minutes.drop_columns(["land_seq"]), pc.sum(minutes["events"]).as_py(), pc.max(minutes["land_seq"]).as_py()
-    )
+        return NewRows(_EMPTY, _EMPTY_CELLS, 0, land_seq)
+    found = _fold(parts)
+    events, top = pc.sum(found["events"]).as_py(), pc.max(found["land_seq"]).as_py()
+    below = pc.is_valid(found["received_hour"])
+    minutes = found.filter(pc.invert(below)).select(_EMPTY.column_names)
+    return NewRows(minutes, found.filter(below).select(_EMPTY_CELLS.column_names), events, top)
 
 
 def _batches(pinned: Pinned, row_filter: str, sequence_number: int) -> Iterator[pa.RecordBatch]:
@@ -101,15 +107,30 @@ _EMPTY = pa.table(
         "received_from": pa.array([], _STAMP),
     }
 )
+_EMPTY_CELLS = pa.table(
+    {
+        "tenant": pa.array([], pa.string()),
+        "minute": pa.array([], _STAMP),
+        "received_hour": pa.array([], _STAMP),
+        "events": pa.array([], pa.int64()),
+    }
+)
 
 
-def _by_minute(batch: pa.RecordBatch) -> pa.Table:
+def _by_minute(batch: pa.RecordBatch, floor: datetime | None) -> pa.Table:
+    """By tenant and minute; what is below ``floor`` by the hour of receipt too, which is null for the others."""
+    received = batch["received_at"].cast(_STAMP)
+    below: Any = pa.scalar(False)
+    if floor is not None:
+        below = pc.less(batch["occurred_at"].cast(_STAMP), pa.scalar(floor, _STAMP))
+    hour = pc.floor_temporal(received, unit="hour")  # type: ignore[call-overload]
     table = pa.table(
         {
+            "received_hour": pc.if_else(below, hour, pa.scalar(None, _STAMP)),
             "tenant": batch["tenant"].cast(pa.string()),
             "minute": pc.floor_temporal(batch["occurred_at"].cast(_STAMP), unit="minute"),  # type: ignore[call-overload]
             "events": pc.cast(pc.is_valid(batch["tenant"]), pa.int64()),
-            "received_from": batch["received_at"].cast(_STAMP),
+            "received_from": received,
             "land_seq": batch["land_seq"],
         }
     )
@@ -119,12 +140,11 @@ def _by_minute(batch: pa.RecordBatch) -> pa.Table:
 def _fold(parts: Sequence[pa.Table]) -> pa.Table:
     grouped = (
         pa.concat_tables(parts)
-        .group_by(["tenant", "minute"])
+        .group_by(["tenant", "minute", "received_hour"])
         .aggregate([("events", "sum"), ("received_from", "min"), ("land_seq", "max")])
     )
-    return grouped.select(["tenant", "minute", "events_sum", "received_from_min", "land_seq_max"]).rename_columns(
-        ["tenant", "minute", "events", "received_from", "land_seq"]
-    )
+    names = {name: name.removesuffix("_sum").removesuffix("_min").removesuffix("_max") for name in grouped.column_names}
+    return grouped.rename_columns(names)
 
 
 def ranges(minutes: Sequence[datetime], most: int = 32) -> list[tuple[datetime, datetime]]:

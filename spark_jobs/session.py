@@ -32,6 +32,20 @@ def open_session(settings: SparkSettings) -> SparkSession:
     return _shared(settings.spark_remote.rstrip("/"))
 
 
+def open_writing_session(settings: SparkSettings) -> SparkSession:
+    """A session of the caller's own, with its credentials: the server's can only read. To be stopped after use.
+
+    :raises PySparkException: the server is away.
+    """
+    if settings.spark_master:
+        return _classic(settings, settings.spark_master)
+    session: SparkSession = SparkSession.builder.remote(settings.spark_remote.rstrip("/")).create()
+    for name, value in catalog_properties(settings).items():
+        if name.startswith("spark.sql.catalog."):
+            session.conf.set(name, value)
+    return session
+
+
 def _shared(remote: str) -> SparkSession:
     """Today's session, which all jobs share: a new one would open its catalog, its pools and its manifest cache anew.
 

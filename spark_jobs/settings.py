@@ -42,3 +42,27 @@ class LoadSettings(SparkSettings):
     load_late_minutes: int = Field(
         default=60, gt=0, description="What is received so many minutes after it occurred has cause `late`, not `load`"
     )
+
+
+class MaintainSettings(SparkSettings):
+    """``watershed lake maintain``."""
+
+    maintainer_dsn: str = Field(description="Connection string of the warehouse database as role `maintainer`")
+    maintain_target_mb: int = Field(
+        default=128, gt=0, description="Size that compaction aims at for a data file, in MB"
+    )
+    maintain_min_files: int = Field(
+        default=5, ge=2, description="A day with so many files well below that size is rewritten"
+    )
+    maintain_keep_hours: float = Field(
+        default=24, ge=1, description="Snapshots that others replaced less long ago than this stay, in hours"
+    )
+    maintain_orphan_hours: float = Field(
+        default=72,
+        ge=24,
+        description="Files that no table knows are removed when they are older than this, in hours: younger ones may "
+        "belong to a commit that is under way",
+    )
+    maintain_wait_seconds: float = Field(
+        default=120, gt=0, description="How long raising a type's floor waits for a load of it to end, in seconds"
+    )

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from contracts.model import Contract
+from runtime import log
 from spark_jobs.catalog import catalog_dsn, metadata_locations
 from spark_jobs.lake import Pinned, new_rows, pin
 from spark_jobs.recompute import recompute
@@ -19,6 +20,8 @@ from warehouse import touched
 from warehouse.load_state import SESSION, State, change_horizon, states, type_lock
 from warehouse.loads import Load, write
 from warehouse.replace import replace
+
+logger = log.get(__name__)
 
 
 class LazySpark:
@@ -64,23 +67,29 @@ class TypeLoad:
         )
         self._held.enter_context(type_lock(self._warehouse, self.contract.type, wait_seconds))
         self._catalog = self._held.enter_context(psycopg.connect(catalog_dsn(self._settings), autocommit=True))
-        state = states(self._warehouse, [self.contract.type])[self.contract.type]
+        type_ = self.contract.type
+        state = states(self._warehouse, [type_])[type_]
         self.load = Load(self._run_id, self.contract.type, state.land_seq, state.land_seq)
         write(self._warehouse, self.load)
+        self._floor = state.floor  # raised under the lock that is held now, so it stays until the end
+        if self._floor is not None and (dropped := touched.drop_below(self._warehouse, type_, self._floor)):
+            logger.warning("touched below the floor: not recomputed", type=type_, minutes=dropped)
         self._note_new_rows(state)
 
     def _note_new_rows(self, state: State) -> None:
         pinned = self._pin()
         if pinned is None:
             return
-        new = new_rows(pinned, state.land_seq, state.sequence_number)
+        new = new_rows(pinned, state.land_seq, state.sequence_number, state.floor)
         self.load.land_seq_to = new.land_seq
         self.load.events_read = new.events
         self.load.minutes_touched = new.minutes.num_rows
+        self.load.quarantined = pc.sum(new.quarantined["events"]).as_py() or 0
         touched.record(
             self._warehouse,
             self.contract.type,
             new.minutes,
+            new.quarantined,
             land_seq=new.land_seq,
             sequence_number=pinned.sequence_number,
             metadata_location=pinned.metadata_location,
@@ -105,6 +114,7 @@ class TypeLoad:
             self._warehouse,
             self.contract.type,
             horizon=horizon,
+            floor=self._floor,
             most_minutes=self._settings.load_chunk_minutes,
             most_events=self._settings.load_chunk_events,
         )

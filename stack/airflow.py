@@ -42,6 +42,7 @@ def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[s
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "dags_are_paused_at_creation": "False",
             "dags_folder": str(DAGS),
+            "plugins_folder": str(DAGS / "plugins"),
             "execute_tasks_new_python_interpreter": "False",  # fork from a warm worker: 0.1 s of CPU, not 1.3 s
             "execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
             "executor": "LocalExecutor",
@@ -105,7 +106,7 @@ def database_url(settings: StackSettings, secrets: Mapping[str, str]) -> str:
     return "postgresql+psycopg2" + postgres.dsn(settings, secrets, "airflow", "airflow").removeprefix("postgresql")
 
 
-ROOMS = ("load", "dbt", "gate", "publish")
+ROOMS = ("load", "dbt", "gate", "publish", "maintain", "report")
 """The rooms whose commands tasks run."""
 
 
@@ -120,6 +121,15 @@ def of_rooms(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, s
         for name, value in environment.own(room, settings, secrets).items():
             found[f"ROOM__{room.upper()}__{name}"] = value
     return found
+
+
+def of_alerts(settings: StackSettings) -> dict[str, str]:
+    """Where alerts go, for the processes that call a task's callbacks: workers and, for a worker that died, the parser.
+
+    What is not set here is as :class:`notify.settings.NotifySettings` has it.
+    """
+    given = {name: str(getattr(settings, name)) for name in StackSettings.model_fields if name.startswith("alert_")}
+    return {f"ROOM__NOTIFY__{name.upper()}": value for name, value in given.items() if value}
 
 
 def variables(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:
@@ -138,6 +148,7 @@ def variables(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
         "AIRFLOW_HOME": str(place),
         "AIRFLOW_KEEP_DAYS": str(KEEP_DAYS),
         "AIRFLOW_MAINTENANCE_DSN": database_url(settings, secrets),
+        "DATA_DOCS_URL": environment.effective(settings, secrets)["DATA_DOCS_URL"],
         "DBT_BIN": str(CORE_BIN / "dbt"),
         "DBT_MANIFEST": str(manifest(settings)),
         "DO_NOT_TRACK": "1",
@@ -178,11 +189,12 @@ def programs(settings: StackSettings, secrets: Mapping[str, str]) -> list[Progra
 
     server = "airflow-api-server"
     needed = (server, "warehouse-schema", "spark-connect")
+    more = {**of_rooms(settings, secrets), **of_alerts(settings)}
     return [
         program("api-server", "metadatabase", (), (BOOTSTRAP,)),
-        program("dag-processor", "dag_processor", (), (server,)),
+        program("dag-processor", "dag_processor", (), (server,), of_alerts(settings)),
         program("triggerer", "triggerer", ("--skip-serve-logs",), (server,)),
-        program("scheduler", "scheduler", ("--skip-serve-logs",), needed, of_rooms(settings, secrets)),
+        program("scheduler", "scheduler", ("--skip-serve-logs",), needed, more),
     ]
 
 

@@ -51,7 +51,7 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
         "SITE_DIR": str(settings.site),
         "WATERSHED_STATE": str(settings.watershed_state),
     }
-    for role in ("loader", "dbt", "gate", "publisher", "reader", "lander"):
+    for role in ("loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer"):
         values[f"{role.upper()}_DSN"] = postgres.dsn(settings, secrets, role)
     for name in ("WRITE_KEY", "BROWSER_WRITE_KEY"):
         if name.lower() in secrets:
@@ -61,19 +61,23 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
 
 def _lake_login(settings: StackSettings, secrets: Mapping[str, str], owner: str, role: str) -> dict[str, str]:
     """The key pair of ``owner`` at S3, and the catalog as ``role``."""
-    access, secret = object_store.key_pair(secrets, owner)
     catalog = postgres.dsn(settings, secrets, role, "catalog")
     return {
-        "AWS_ACCESS_KEY_ID": access,
-        "AWS_SECRET_ACCESS_KEY": secret,
+        **_s3_login(secrets, owner),
         "LAKE_CATALOG_URI": "postgresql+psycopg" + catalog.removeprefix("postgresql"),
     }
+
+
+def _s3_login(secrets: Mapping[str, str], owner: str) -> dict[str, str]:
+    access, secret = object_store.key_pair(secrets, owner)
+    return {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
 
 
 KAFKA = (
     "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM", "KAFKA_USERNAME", "KAFKA_PASSWORD",
 )  # fmt: skip
-LAKE = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "LAKE_WAREHOUSE", "LAKE_CATALOG_URI")
+S3 = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+LAKE = (*S3, "LAKE_WAREHOUSE", "LAKE_CATALOG_URI")
 OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "topics": KAFKA,
     "lake": LAKE,
@@ -82,6 +86,8 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "collector": (*KAFKA, "KEYS_FILE"),
     "lander": (*KAFKA, *LAKE, "LANDER_DSN", "VISITOR_HASH_KEY"),
     "load": (*LAKE, "SPARK_REMOTE", "LOADER_DSN"),
+    "maintain": (*LAKE, "SPARK_REMOTE", "MAINTAINER_DSN"),
+    "report": (*S3, "LAKE_WAREHOUSE", "READER_DSN"),
     "dbt": ("DBT_DSN", "WATERSHED_STATE"),
     "gate": ("GATE_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "publish": ("PUBLISHER_DSN",),
@@ -106,6 +112,10 @@ def own(process: str, settings: StackSettings, secrets: Mapping[str, str]) -> di
             values |= _lake_login(settings, secrets, "lander", "lander")
         case "load":
             values |= _lake_login(settings, secrets, "load", "spark")
+        case "maintain":
+            values |= _lake_login(settings, secrets, "maintain", "maintainer")
+        case "report":
+            values |= _s3_login(secrets, "report")
         case "superset":
             values["REDIS_URL"] = redis_server.url(settings, secrets, "superset")
     return {ROOM: process, **{name: values[name] for name in OF_PROCESS[process]}}

@@ -17,13 +17,17 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """One type. Everything Kafka took before ``landed_through`` is in the lake; None while no lander has said so."""
+    """One type. Everything Kafka took before ``landed_through`` is in the lake; None while no lander has said so.
+
+    Below ``floor`` nothing is recomputed; None: no floor was set.
+    """
 
     land_seq: int
     sequence_number: int
     metadata_location: str | None
     landed_through: datetime | None
     pending: bool
+    floor: datetime | None = None
 
 
 def states(connection: psycopg.Connection, types: Sequence[str]) -> Mapping[str, State]:
@@ -36,10 +40,12 @@ def states(connection: psycopg.Connection, types: Sequence[str]) -> Mapping[str,
             coalesce(c.sequence_number, 0),
             c.metadata_location,
             l.through,
-            exists (select from ledger.touched as d where d.type = t.type)
+            exists (select from ledger.touched as d where d.type = t.type),
+            f.floor
         from unnest(%s::text[]) as t (type)
         left join ledger.cursors as c on c.type = t.type
         left join ledger.landed as l on l.type = t.type
+        left join ledger.lake_floor as f on f.type = t.type
         """,
         (list(types),),
     )

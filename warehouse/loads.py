@@ -21,6 +21,7 @@ class Load:
     rows_written: int = 0
     minutes_left: int = 0
     over_cap: int = 0
+    quarantined: int = 0
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime | None = None
 
@@ -33,6 +34,7 @@ class Load:
             "rows_written": self.rows_written,
             "minutes_left": self.minutes_left,
             "over_cap": self.over_cap,
+            "quarantined": self.quarantined,
         }
 
 
@@ -42,12 +44,12 @@ def write(connection: psycopg.Connection, load: Load) -> None:
         """
         insert into ledger.loads as l (
             run_id, type, started_at, finished_at, land_seq_from, land_seq_to,
-            events_read, minutes_touched, minutes_recomputed, rows_written, minutes_left, over_cap
+            events_read, minutes_touched, minutes_recomputed, rows_written, minutes_left, over_cap, quarantined
         )
         values (
             %(run_id)s, %(type)s, %(started_at)s, %(finished_at)s, %(land_seq_from)s, %(land_seq_to)s,
             %(events_read)s, %(minutes_touched)s, %(minutes_recomputed)s, %(rows_written)s, %(minutes_left)s,
-            %(over_cap)s
+            %(over_cap)s, %(quarantined)s
         )
         on conflict (run_id, type) do update set
             finished_at = excluded.finished_at,
@@ -57,7 +59,8 @@ def write(connection: psycopg.Connection, load: Load) -> None:
             minutes_recomputed = excluded.minutes_recomputed,
             rows_written = excluded.rows_written,
             minutes_left = excluded.minutes_left,
-            over_cap = excluded.over_cap
+            over_cap = excluded.over_cap,
+            quarantined = excluded.quarantined
         """,
         vars(load),
     )

@@ -107,13 +107,15 @@ def _columns(connection: psycopg.Connection, table: str) -> Mapping[str, str] | 
 def _touch_all(connection: psycopg.Connection, contract: Contract) -> int:
     """Have every minute of a widened table recomputed, so that a new column fills itself by the one way there is.
 
-    What arrived stays complete: hence `now()` as the time of receipt, and not that of the events.
+    What arrived stays complete: hence `now()` as the time of receipt, and not that of the events. Minutes below the
+    lake's floor keep the value of an event without the field: what they were made of is gone.
     """
     query = sql.SQL(
         """
         insert into ledger.touched (type, tenant, minute, cause, received_from)
         select distinct %s, tenant, minute, 'reprocess', now() from {table}
+        where minute >= coalesce((select f.floor from ledger.lake_floor as f where f.type = %s), '-infinity')
         on conflict (type, tenant, minute) do update set change_id = excluded.change_id
         """
     ).format(table=sql.Identifier(SCHEMA, contract.rollup_table))
-    return connection.execute(query, (contract.type,)).rowcount
+    return connection.execute(query, (contract.type, contract.type)).rowcount

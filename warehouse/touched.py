@@ -26,6 +26,7 @@ def record(
     connection: psycopg.Connection,
     type_: str,
     minutes: pa.Table,
+    quarantined: pa.Table,
     *,
     land_seq: int,
     sequence_number: int,
@@ -35,10 +36,12 @@ def record(
 ) -> None:
     """Note ``minutes`` (tenant, minute, events, received_from) as touched and move the cursor, in one transaction.
 
-    So every row of the lake up to the cursor is in the rollups or in ``touched``, whatever breaks after or before.
+    So every row of the lake up to the cursor is in the rollups or in ``touched``, whatever breaks after or before. Or
+    it is ``quarantined`` (tenant, minute, received_hour, events) and booked here: nobody will recompute its minute.
     """
     ordered = minutes.sort_by([("tenant", "ascending"), ("minute", "ascending")])
     with connection.transaction():
+        _book_quarantined(connection, type_, quarantined)
         for start in range(0, ordered.num_rows, _AT_ONCE):
             part = ordered.slice(start, _AT_ONCE)
             connection.execute(
@@ -82,10 +85,50 @@ def record(
         )
 
 
+def _book_quarantined(connection: psycopg.Connection, type_: str, cells: pa.Table) -> None:
+    """Added to what is there, and not put in its place: rows that were booked so before may be gone from the lake."""
+    for start in range(0, cells.num_rows, _AT_ONCE):
+        part = cells.slice(start, _AT_ONCE)
+        connection.execute(
+            """
+            insert into ledger.cells as c (
+                type, tenant, minute, received_hour,
+                landed, counted, duplicates, collisions, copies, minted, over_cap, quarantined
+            )
+            select %s, q.tenant, q.minute, q.received_hour, q.events, 0, 0, 0, 0, 0, 0, q.events
+            from unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
+                as q (tenant, minute, received_hour, events)
+            order by q.tenant, q.minute, q.received_hour
+            on conflict (type, tenant, minute, received_hour) do update set
+                landed = c.landed + excluded.landed,
+                quarantined = c.quarantined + excluded.quarantined
+            """,
+            (type_, *(part[name].to_pylist() for name in ("tenant", "minute", "received_hour", "events"))),
+        )
+
+
+def drop_below(connection: psycopg.Connection, type_: str, floor: datetime) -> int:
+    """Forget touched minutes below the lake's floor, which must not be recomputed; gives how many there were.
+
+    To be called under the type's lock. What arrived was loaded or quarantined before: a floor is raised only over
+    minutes that nothing waits for. Left are touches by hand, of reprocessing or of a new column.
+    """
+    return connection.execute("delete from ledger.touched where type = %s and minute < %s", (type_, floor)).rowcount
+
+
 def newest(
-    connection: psycopg.Connection, type_: str, *, horizon: int, most_minutes: int, most_events: int
+    connection: psycopg.Connection,
+    type_: str,
+    *,
+    horizon: int,
+    floor: datetime | None,
+    most_minutes: int,
+    most_events: int,
 ) -> list[Touched]:
-    """The newest touched minutes up to ``horizon``, as many as fit both bounds, and at least one if there is any."""
+    """The newest touched minutes up to ``horizon``, as many as fit both bounds, and at least one if there is any.
+
+    None below ``floor``: the lake no longer has what those minutes were made of.
+    """
     rows = connection.execute(
         """
         select t.tenant, t.minute, t.change_id, t.cause, t.received_from, t.events + coalesce(c.landed, 0)::bigint
@@ -94,11 +137,11 @@ def newest(
             select sum(l.landed) as landed from ledger.cells as l
             where l.type = t.type and l.tenant = t.tenant and l.minute = t.minute
         ) as c on true
-        where t.type = %s and t.change_id <= %s
+        where t.type = %s and t.change_id <= %s and t.minute >= coalesce(%s, '-infinity'::timestamptz)
         order by t.minute desc, t.tenant
         limit %s
         """,
-        (type_, horizon, most_minutes),
+        (type_, horizon, floor, most_minutes),
     ).fetchall()
     taken: list[Touched] = []
     events = 0

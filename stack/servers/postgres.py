@@ -19,15 +19,20 @@ from stack.settings import StackSettings
 DATABASES = {"warehouse": "watershed", "catalog": "catalog", "airflow": "airflow", "superset": "superset"}
 """Databases and the role that owns each."""
 ROLES = (
-    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "catalog", "spark", "airflow", "superset",
+    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "catalog", "spark", "airflow",
+    "superset",
 )  # fmt: skip
 MAY_CONNECT = {
-    "warehouse": ("watershed", "loader", "dbt", "gate", "publisher", "reader", "lander"),
-    "catalog": ("catalog", "lander", "spark"),
+    "warehouse": ("watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer"),
+    "catalog": ("catalog", "lander", "maintainer", "spark"),
     "airflow": ("airflow",),
     "superset": ("superset",),
 }
-OF_THE_CATALOG: Mapping[str, LiteralString] = {"lander": "select, insert, update, delete", "spark": "select"}
+OF_THE_CATALOG: Mapping[str, LiteralString] = {
+    "lander": "select, insert, update, delete",
+    "maintainer": "select, update",
+    "spark": "select",
+}
 """What roles that do not own the lake's catalog may do with its tables, those to come included."""
 UNPRIVILEGED = "nobody"
 

@@ -103,10 +103,14 @@ class Airflow:
         found: dict[str, Any] = answer.json()
         return found
 
-    def trigger(self, dag_id: str) -> str:
-        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None})
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        answer = self._http.post(f"/api/v2/{path}", json=body)
         answer.raise_for_status()
-        run_id: str = answer.json()["dag_run_id"]
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def trigger(self, dag_id: str) -> str:
+        run_id: str = self.post(f"dags/{dag_id}/dagRuns", logical_date=None)["dag_run_id"]
         return run_id
 
     def state(self, dag_id: str, run_id: str) -> str:

@@ -1,18 +1,18 @@
 -- Who may do what. Taken away first and given anew, so that a right that leaves this file leaves the database.
 -- The roles belong to the stack; what dbt makes in its schemas it grants to gate and publisher itself (`+grants`).
 
-revoke all on all tables in schema rollups, ledger, marts from loader, dbt, gate, publisher, reader, lander;
-revoke all on all sequences in schema ledger from loader, dbt, gate, publisher, reader, lander;
+revoke all on all tables in schema rollups, ledger, marts from loader, dbt, gate, publisher, reader, lander, maintainer;
+revoke all on all sequences in schema ledger from loader, dbt, gate, publisher, reader, lander, maintainer;
 revoke all on schema rollups, ledger, staging, intermediate, marts_build, marts
-from loader, dbt, gate, publisher, reader, lander;
+from loader, dbt, gate, publisher, reader, lander, maintainer;
 
-grant usage on schema sketch to loader, dbt, gate, publisher, reader;
+grant usage on schema sketch to loader, dbt, gate, publisher, reader, maintainer;
 
 -- loader: lake to rollups, and the books of it.
 grant usage on schema rollups, ledger to loader;
 grant select, insert, delete on all tables in schema rollups to loader;
 grant execute on function rollups.ensure_months to loader;
-grant select on ledger.landed to loader;
+grant select on ledger.landed, ledger.lake_floor to loader;
 grant select, insert, update, delete on
 ledger.touched, ledger.cells, ledger.cursors, ledger.unpublished, ledger.loads
 to loader;
@@ -41,6 +41,12 @@ grant select, insert, update, delete on all tables in schema marts to publisher;
 -- lander: how far the lake is.
 grant usage on schema ledger to lander;
 grant select, insert, update on ledger.landed, ledger.collectors, ledger.receipts_read to lander;
+
+-- maintainer: the floor of the lake, and old minutes into quarter-hours; it never touches anything.
+grant usage on schema rollups, ledger to maintainer;
+grant select, insert, delete on all tables in schema rollups to maintainer;
+grant select on ledger.cursors, ledger.touched, ledger.unpublished to maintainer;
+grant select, insert, update on ledger.lake_floor to maintainer;
 
 -- reader: dashboards and clients, finished numbers only.
 grant usage on schema marts to reader;

@@ -69,7 +69,10 @@ create table if not exists ledger.cells (
     over_cap bigint not null,              -- of counted: summed under (other)
     primary key (type, tenant, minute, received_hour)
 );
-comment on table ledger.cells is 'landed = counted + duplicates + collisions, by minute of occurrence and hour of receipt.';
+alter table ledger.cells add column if not exists quarantined bigint not null default 0;
+comment on table ledger.cells is
+    'landed = counted + duplicates + collisions + quarantined, by minute of occurrence and hour of receipt.';
+comment on column ledger.cells.quarantined is 'Arrived when their minute lay below the floor of the lake: never counted.';
 
 create table if not exists ledger.unpublished (
     type text not null,
@@ -141,3 +144,15 @@ comment on column ledger.cursors.sequence_number is
 
 alter table ledger.loads add column if not exists over_cap bigint not null default 0;
 comment on column ledger.loads.over_cap is 'Events summed under (other), of the minutes recomputed.';
+
+alter table ledger.loads add column if not exists quarantined bigint not null default 0;
+comment on column ledger.loads.quarantined is 'Of the events read, those below the floor of the lake.';
+
+create table if not exists ledger.lake_floor (
+    type text primary key,
+    floor timestamptz not null,            -- a day's start: the lake need not have what occurred before
+    downsampled_to timestamptz,            -- rollups before it are quarter-hours; never above the floor
+    raised_at timestamptz not null default now()
+);
+comment on table ledger.lake_floor is
+    'Below it nothing is recomputed, ever. Raised first, by maintenance; the lake''s files are deleted after.';

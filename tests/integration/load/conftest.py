@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pyarrow as pa
@@ -20,11 +20,13 @@ from collector.lake import LakeSettings, arrow_schema, ensure_table, open_catalo
 from contracts.model import Contract
 from contracts.registry import Registry
 from spark_jobs.load_rollups import Summary, load
-from spark_jobs.session import catalog_properties, open_session
-from spark_jobs.settings import LoadSettings
+from spark_jobs.maintain_lake import Maintained, maintain
+from spark_jobs.session import open_session, open_writing_session
+from spark_jobs.settings import LoadSettings, MaintainSettings
 from warehouse.migrate import migrate
 
 CAP = 3
+S = TypeVar("S", LoadSettings, MaintainSettings)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -121,6 +123,7 @@ class Probe:
     contract: Contract
     settings: LoadSettings
     writer: LoadSettings
+    maintainer: MaintainSettings
     catalog: SqlCatalog
     watershed: psycopg.Connection[dict[str, Any]]
     folder: Path
@@ -170,17 +173,22 @@ class Probe:
 
         The server's own credentials only read: a session that writes brings others.
         """
-        session = SparkSession.builder.remote(self.writer.spark_remote).create()
+        session = open_writing_session(self.writer)
         try:
-            for name, value in catalog_properties(self.writer).items():
-                if name.startswith("spark.sql.catalog."):
-                    session.conf.set(name, value)
             session.sql(
                 f"call lake.system.rewrite_data_files(table => '{self.contract.table}',"
                 " options => map('rewrite-all', 'true'))"
             ).collect()
         finally:
             session.stop()
+
+    def maintain(self, *, dry_run: bool = False, **changes: object) -> Maintained:
+        """Run maintenance of this type's table; ``changes`` are settings."""
+        settings = self.maintainer.model_copy(update=changes)
+        summary = maintain([self.contract], settings, quality=False, dry_run=dry_run)
+        assert not summary.failed, summary.failed
+        (done,) = summary.tables
+        return done
 
     def spark(self) -> SparkSession:
         """The session that loads run in."""
@@ -213,17 +221,17 @@ class Probe:
         )
 
 
-LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed")
+LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed", "lake_floor")
 
 
 @pytest.fixture(scope="session")
 def load_settings(stack: Any) -> LoadSettings:
     """The settings of `watershed load` on the running servers, as Airflow's task has them."""
-    return _settings(stack.own("load"))
+    return _settings(LoadSettings, stack.own("load"))
 
 
-def _settings(env: Mapping[str, str]) -> LoadSettings:
-    return LoadSettings(**{name: env[name.upper()] for name in LoadSettings.model_fields if name.upper() in env})
+def _settings(kind: type[S], env: Mapping[str, str]) -> S:
+    return kind(**{name: env[name.upper()] for name in kind.model_fields if name.upper() in env})
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +248,8 @@ def probe(stack: Any, load_settings: LoadSettings, tmp_path_factory: pytest.Temp
     with psycopg.connect(
         stack.env["WAREHOUSE_DSN"], autocommit=True, row_factory=dict_row, options="-c timezone=UTC"
     ) as c:
-        yield Probe(contract, load_settings, _settings(stack.env), catalog, c, folder)
+        maintainer = _settings(MaintainSettings, stack.own("maintain"))
+        yield Probe(contract, load_settings, _settings(LoadSettings, stack.env), maintainer, catalog, c, folder)
         c.execute(f"drop table rollups.{contract.rollup_table}".encode())
         for table in LEDGER:
             c.execute(f"delete from ledger.{table} where type = %s".encode(), (name,))

@@ -50,6 +50,18 @@ FORBIDDEN = {
         "truncate marts.region_hourly",
         "create table marts_build.mine (x int)",
     ],
+    "MAINTAINER_DSN": [
+        "select from marts.region_hourly",
+        "insert into ledger.touched (type) values ('x')",
+        "delete from ledger.touched",
+        "update ledger.cells set landed = 0",
+        "select from ledger.cells",
+        "update ledger.cursors set land_seq = 0",
+        "insert into ledger.unpublished (type) values ('x')",
+        "delete from ledger.lake_floor",
+        "truncate rollups.page_view_minute",
+        "create table rollups.mine (x int)",
+    ],
     "LANDER_DSN": [
         "select from rollups.page_view_minute",
         "select from marts.region_hourly",

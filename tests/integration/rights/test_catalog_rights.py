@@ -16,6 +16,12 @@ SCHEMA = [
 ]
 MUST_NOT: Mapping[str, list[str]] = {
     "lander": SCHEMA,
+    "maintain": [
+        *SCHEMA,
+        "insert into iceberg_tables (catalog_name, table_namespace, table_name) values ('x', 'x', 'x')",
+        "delete from iceberg_tables",
+        "delete from iceberg_namespace_properties",
+    ],
     "load": [
         *SCHEMA,
         "insert into iceberg_tables (catalog_name, table_namespace, table_name) values ('x', 'x', 'x')",
@@ -33,6 +39,7 @@ MAY: Mapping[str, list[str]] = {
         "delete from iceberg_tables where false",
         "insert into iceberg_namespace_properties values ('x', 'x', 'x', 'x')",
     ],
+    "maintain": ["select from iceberg_tables", "update iceberg_tables set metadata_location = null where false"],
     "load": ["select from iceberg_tables", "select from iceberg_namespace_properties"],
     "operator": [*SCHEMA[:1], "drop table iceberg_tables", "delete from iceberg_tables"],
 }
@@ -62,8 +69,10 @@ def test_a_role_may_do_its_work(stack, who, statement):
 
 
 def test_everybody_has_a_role_of_his_own(stack):
-    users = [psycopg.conninfo.conninfo_to_dict(dsn(stack, who))["user"] for who in ("operator", "lander", "load")]
-    assert users == ["catalog", "lander", "spark"]
+    users = [
+        psycopg.conninfo.conninfo_to_dict(dsn(stack, who))["user"] for who in ("operator", "lander", "load", "maintain")
+    ]
+    assert users == ["catalog", "lander", "spark", "maintainer"]
 
 
 @pytest.mark.parametrize("who", ["load", "operator"])

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 BUCKET = "lake"
-OWNERS = ("operator", "lander", "load")
+OWNERS = ("operator", "lander", "load", "maintain", "report")
 
 
 def client(env: Mapping[str, str], **changes: Any) -> Any:
@@ -24,7 +24,7 @@ def client(env: Mapping[str, str], **changes: Any) -> Any:
 @pytest.fixture(scope="module")
 def logins(stack: Any) -> dict[str, Mapping[str, str]]:
     """What each was given."""
-    return {"operator": stack.env, "lander": stack.own("lander"), "load": stack.own("load")}
+    return {"operator": stack.env, **{owner: stack.own(owner) for owner in OWNERS[1:]}}
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +83,9 @@ def test_each_reads_what_the_lander_wrote(s3, key, owner):
     assert s3[owner].list_objects_v2(Bucket=BUCKET, Prefix=key)["KeyCount"] == 1
 
 
-@pytest.mark.parametrize("owner", ["operator", "lander"])
+@pytest.mark.parametrize("owner", ["operator", "lander", "maintain", "report"])
 @pytest.mark.parametrize("change", ["overwrite", "write in parts", "copy over", "delete", "delete many"])
-def test_lander_and_operator_write(s3, key, owner, change):
+def test_who_has_to_write_can(s3, key, owner, change):
     CHANGES[change](s3[owner], key)
 
 

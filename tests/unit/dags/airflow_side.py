@@ -49,6 +49,11 @@ def describe(task: Any) -> dict[str, Any]:
         "outlets": [asset.name for asset in task.outlets],
         "after": sorted(task.upstream_task_ids),
         "depends_on_past": task.depends_on_past,
+        "alerts": {
+            name: [callback.__name__ for callback in getattr(task, name)]
+            for name in ("on_failure_callback", "on_success_callback", "on_skipped_callback")
+        },
+        "links": [link.name for link in task.operator_extra_links],
         "full_refresh": getattr(task, "full_refresh", None),
     }
 

@@ -118,7 +118,11 @@ def test_a_command_with_much_to_say_on_both_channels_does_not_stall(run: Run) ->
     assert run(f"{noise}; {noise.replace(' >&2', '')}; echo '{{\"done\": true}}'") == {"done": True}
 
 
-def test_a_command_does_not_outlive_a_task_that_is_stopped(run: Run, tmp_path: Path) -> None:
+def test_a_command_does_not_outlive_a_task_that_is_stopped(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
     class Stopped(BaseException):
         """As Airflow's timeout."""
 
@@ -129,7 +133,8 @@ def test_a_command_does_not_outlive_a_task_that_is_stopped(run: Run, tmp_path: P
     previous = signal.signal(signal.SIGALRM, stop)
 
     def when_it_runs() -> None:
-        while not pid.exists() or not pid.read_text():
+        # Two lines, each logged when the next has come: by then the command is waited for and no longer being started.
+        while "up" not in caplog.messages:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGALRM)
 
@@ -137,7 +142,7 @@ def test_a_command_does_not_outlive_a_task_that_is_stopped(run: Run, tmp_path: P
     watcher.start()
     try:
         with pytest.raises(Stopped):
-            run(f"echo $$ > {pid}; exec sleep 60")
+            run(f"echo $$ > {pid}; echo up; echo running; exec sleep 60")
     finally:
         signal.signal(signal.SIGALRM, previous)
         watcher.join()

@@ -6,7 +6,7 @@ from typing import Any
 from stack import airflow
 from stack.settings import REPO
 
-EXPECTED = {"load_rollups", "build_marts", "rebuild_marts", "maintain_airflow"}
+EXPECTED = {"load_rollups", "build_marts", "rebuild_marts", "maintain_airflow", "maintain_lake", "daily_report"}
 Facts = dict[str, Any]
 
 
@@ -120,6 +120,7 @@ def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) 
 
 def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
     rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
+    rooms |= {"lake maintain": "maintain", "report": "report"}
     seen = set()
     for name, found in tasks(facts):
         if found["type"] == "WatershedOperator":
@@ -127,3 +128,37 @@ def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
             assert [found["room"]] == [room for start, room in rooms.items() if words.startswith(start)], name
             seen.add(found["room"])
     assert seen == set(airflow.ROOMS)
+
+
+def test_a_failure_of_any_task_is_an_incident_and_its_next_success_ends_it(facts: Facts) -> None:
+    for name, found in tasks(facts):
+        assert found["alerts"] == {
+            "on_failure_callback": ["failed"],
+            "on_success_callback": ["recovered"],
+            "on_skipped_callback": ["recovered"],
+        }, name
+
+
+def test_the_runbook_has_a_page_for_every_dag(facts: Facts) -> None:
+    headings = [line for line in (REPO / "docs" / "operations.md").read_text().splitlines() if line.startswith("### ")]
+    for dag_id in facts["dags"]:
+        assert f"### …`{dag_id}` fails" in headings, "alerts link to it"
+
+
+def test_gates_lead_to_data_docs(facts: Facts) -> None:
+    for name, found in tasks(facts):
+        assert ("Data Docs" in found["links"]) == (found["room"] == "gate"), name
+
+
+def test_every_dag_with_a_period_can_be_backfilled(facts: Facts) -> None:
+    """Airflow refuses to backfill what has no periodic schedule, or is also woken by assets."""
+    periodic = {dag_id for dag_id, dag in facts["dags"].items() if "daily" in dag["tags"]} | {"load_rollups"}
+    for dag_id in periodic:
+        assert facts["dags"][dag_id]["timetable"] in {"CronTriggerTimetable", "CronDataIntervalTimetable"}, dag_id
+
+
+def test_a_report_is_of_the_day_that_its_run_is_called_by(facts: Facts) -> None:
+    assert facts["dags"]["daily_report"]["timetable"] == "CronDataIntervalTimetable"
+    for task_id in ("report", "dump"):
+        arguments = task(facts, "daily_report", task_id)["arguments"]
+        assert arguments[arguments.index("--date") + 1] == "{{ day_of(dag_run) }}"

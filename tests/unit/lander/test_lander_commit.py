@@ -230,3 +230,18 @@ def test_conflicts_without_end_are_reported(catalog: SqlCatalog, monkeypatch: py
     monkeypatch.setattr(catalog, "commit_table", refuse)
     with pytest.raises(CommitFailedException, match="in a row"):
         land(catalog, table, 1, 1)
+
+
+def test_a_snapshot_that_was_the_newest_until_now_is_not_expired(catalog: SqlCatalog) -> None:
+    """However old it is: a load that began before the last commit reads it."""
+    table = ensure_table(catalog, CONTRACT)
+    for n in range(3):
+        table = land(catalog, table, 1 + 10 * n, 10)
+    newest = table.metadata.snapshots[-1].timestamp_ms
+    table.metadata.snapshots[:] = [
+        s.model_copy(update={"timestamp_ms": newest - hours * 3_600_000})
+        for s, hours in zip(table.metadata.snapshots, (9, 5, 0), strict=True)
+    ]
+    second = table.metadata.snapshots[1].snapshot_id
+    assert expire(table, datetime.fromtimestamp(newest / 1000, UTC) - timedelta(hours=1)) == 1
+    assert catalog.load_table(CONTRACT.table).scan(snapshot_id=second).to_arrow().num_rows == 20

@@ -1,0 +1,221 @@
+"""Lake maintenance: retention, compaction, expiry, orphans and old minutes, beside landings and loads (ADR 0018).
+
+The order in one table matters: the floor is raised first and files are deleted after; rewriting makes files
+superfluous, which expiry and the search for orphans then remove, when nobody can be reading them any more.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from contracts.model import Contract
+from runtime import log
+from spark_jobs import maintain_plan as plan
+from spark_jobs import maintain_table as procedures
+from spark_jobs.catalog import catalog_dsn, metadata_locations, tables_in
+from spark_jobs.lake import Pinned, pin
+from spark_jobs.session import open_writing_session
+from spark_jobs.settings import MaintainSettings
+from warehouse import lake_floor
+from warehouse.downsample import downsample
+from warehouse.load_state import SESSION, Busy, type_lock
+
+logger = log.get(__name__)
+QUALITY = "quality"
+_PLAIN = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+
+
+class AlreadyAtWork(Exception):
+    """Another maintenance runs."""
+
+
+@dataclass
+class Maintained:
+    """What was done to one table, or with a dry run would be; ``floor`` only where a contract knows a retention."""
+
+    table: str
+    floor: datetime | None = None
+    rows_deleted: int = 0
+    files_rewritten: int = 0
+    files_written: int = 0
+    bytes_rewritten: int = 0
+    snapshots_expired: int = 0
+    orphans_removed: int = 0
+    rollup_rows_merged: int = 0
+    rollup_rows_made: int = 0
+    floor_kept_because: str | None = None
+    minutes_kept_because: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """For the command's last line."""
+        return {**asdict(self), "floor": self.floor.isoformat() if self.floor else None}
+
+
+@dataclass
+class Summary:
+    """What one run did; ``failed`` names the tables that broke, with why."""
+
+    dry_run: bool
+    tables: list[Maintained] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0
+
+    def as_json(self) -> dict[str, object]:
+        """For the command's last line; the totals first."""
+        numbers = (
+            "rows_deleted", "files_rewritten", "files_written", "bytes_rewritten", "snapshots_expired",
+            "orphans_removed", "rollup_rows_merged", "rollup_rows_made",
+        )  # fmt: skip
+        return {
+            "dry_run": self.dry_run,
+            **{name: sum(getattr(t, name) for t in self.tables) for name in numbers},
+            "tables": [t.as_json() for t in self.tables],
+            "failed": self.failed,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def maintain(
+    contracts: Iterable[Contract], settings: MaintainSettings, *, quality: bool = True, dry_run: bool = False
+) -> Summary:
+    """Maintain the tables of ``contracts`` and, with ``quality``, those of rejects and receipts; one after the other.
+
+    :raises AlreadyAtWork: another maintenance runs.
+    :raises PySparkException: the Spark server is away.
+    """
+    started = time.monotonic()
+    summary = Summary(dry_run)
+    with ExitStack() as stack:
+        warehouse = stack.enter_context(psycopg.connect(settings.maintainer_dsn, autocommit=True, options=SESSION))
+        if not _alone(warehouse):
+            raise AlreadyAtWork("another maintenance of the lake is at work")
+        catalog = stack.enter_context(psycopg.connect(catalog_dsn(settings), autocommit=True))
+        job = Job(settings, warehouse, catalog, stack, dry_run=dry_run)
+        by_table: dict[str, Contract | None] = {c.table: c for c in contracts}
+        by_table |= dict.fromkeys(tables_in(catalog, QUALITY) if quality else ())
+        for table, contract in by_table.items():
+            try:
+                summary.tables.append(job.maintain(table, contract))
+            except Exception as error:
+                logger.exception("maintenance failed", table=table)
+                summary.failed[table] = f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _alone(warehouse: psycopg.Connection) -> bool:
+    row = warehouse.execute("select pg_try_advisory_lock(hashtextextended('maintain', 0))").fetchone()
+    return bool(row and row[0])
+
+
+class Job:
+    """One run's connections; the Spark session is opened when the first table needs one."""
+
+    def __init__(
+        self,
+        settings: MaintainSettings,
+        warehouse: psycopg.Connection,
+        catalog: psycopg.Connection,
+        stack: ExitStack,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._settings, self._warehouse, self._catalog = settings, warehouse, catalog
+        self._spark = open_writing_session(settings)
+        stack.callback(self._spark.stop)
+        self._dry_run = dry_run
+        self._target = settings.maintain_target_mb * 2**20
+
+    def maintain(self, table: str, contract: Contract | None) -> Maintained:
+        """All steps for one table."""
+        done = Maintained(table)
+        if not _PLAIN.fullmatch(table):
+            raise ValueError(f"{table} is no name of a table of ours")
+        if (pinned := self._pin(table)) is None:
+            return done
+        if contract is not None:
+            self._retain(done, contract, pinned)
+        self._compact(done, table)
+        self._expire(done, table)
+        older_than = datetime.now(UTC) - timedelta(hours=self._settings.maintain_orphan_hours)
+        done.orphans_removed = len(procedures.orphans(self._spark, table, older_than, dry_run=self._dry_run))
+        if contract is not None:
+            merged = downsample(self._warehouse, contract, dry_run=self._dry_run)
+            done.rollup_rows_merged, done.rollup_rows_made = merged.rows_before, merged.rows_after
+            done.minutes_kept_because = merged.kept_because
+        logger.info("maintained", **done.as_json())
+        return done
+
+    def _pin(self, table: str) -> Pinned | None:
+        location = metadata_locations(self._catalog, [table]).get(table)
+        return None if location is None else pin(table, location, self._settings)
+
+    def _retain(self, done: Maintained, contract: Contract, pinned: Pinned) -> None:
+        """Raise the floor, then delete what is below it."""
+        wanted = lake_floor.wanted(datetime.now(UTC), contract.retention_days)
+        if self._dry_run:
+            done.floor = lake_floor.reachable(self._warehouse, contract.type, wanted)
+            done.rows_deleted = plan.rows_below(plan.files_of(pinned.source), done.floor)
+            return
+        state = self._raised(done, contract, wanted)
+        done.floor = state.floor
+        if state.floor is None or not plan.rows_below(plan.files_of(pinned.source), state.floor):
+            return
+        procedures.delete_below(self._spark, contract.table, state.floor, state.land_seq)
+        after = self._pin(contract.table)
+        if after is not None:
+            done.rows_deleted = _deleted_since(after, pinned.sequence_number)
+
+    def _raised(self, done: Maintained, contract: Contract, wanted: datetime) -> lake_floor.Floor:
+        """The floor as it is after raising it; once a day it needs raising, and then no load may be at work."""
+        state = lake_floor.read(self._warehouse, contract.type)
+        if state.floor is not None and state.floor >= wanted:
+            return state
+        try:
+            with type_lock(self._warehouse, contract.type, self._settings.maintain_wait_seconds):
+                return lake_floor.raise_to(self._warehouse, contract.type, wanted)
+        except Busy as error:
+            done.floor_kept_because = str(error)
+            return state
+
+    def _compact(self, done: Maintained, table: str) -> None:
+        pinned = self._pin(table)
+        if pinned is None:
+            return
+        days = plan.crowded(plan.files_of(pinned.source), self._target, self._settings.maintain_min_files)
+        if not days:
+            return
+        if self._dry_run:
+            done.files_rewritten = sum(days.values())
+            return
+        by_day = pinned.source.schema().find_column_name(pinned.source.spec().fields[0].source_id)
+        sort_by = [name for name in (by_day, "received_at") if name in pinned.columns and name is not None]
+        rewritten = procedures.compact(
+            self._spark, table, list(dict.fromkeys(sort_by)), self._target, self._settings.maintain_min_files
+        )
+        done.files_rewritten, done.files_written = rewritten.files_before, rewritten.files_after
+        done.bytes_rewritten = rewritten.bytes
+
+    def _expire(self, done: Maintained, table: str) -> None:
+        pinned = self._pin(table)
+        if pinned is None:
+            return
+        metadata = pinned.source.metadata
+        before = datetime.now(UTC) - timedelta(hours=self._settings.maintain_keep_hours)
+        heads = [ref.snapshot_id for ref in metadata.refs.values()]
+        ids = plan.superseded(metadata.snapshots, heads, before)
+        done.snapshots_expired = len(ids)
+        if ids and not self._dry_run:
+            procedures.expire(self._spark, table, ids)
+
+
+def _deleted_since(pinned: Pinned, sequence_number: int) -> int:
+    """Rows that snapshots younger than ``sequence_number`` deleted, less those they wrote again beside them."""
+    younger = [s for s in pinned.source.metadata.snapshots if (s.sequence_number or 0) > sequence_number]
+    summaries = [s.summary for s in younger if s.summary is not None and s.summary.operation.value != "append"]
+    return sum(int(s["deleted-records"] or 0) - int(s["added-records"] or 0) for s in summaries)

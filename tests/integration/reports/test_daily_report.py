@@ -1,0 +1,122 @@
+"""The report and the dumps of a day, from the real marts into the real bucket."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import httpx
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+from botocore.config import Config
+
+DAY = "2024-02-29"
+
+
+@pytest.fixture
+def tenant(stack: Any) -> Iterator[str]:
+    """A tenant with a day in the marts."""
+    name = f"r-{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(stack.env["WAREHOUSE_DSN"], autocommit=True) as connection:
+        connection.execute(
+            "insert into marts.region_daily values (%s, 'DE', %s, 7, 2, 1, '{1,2}'), (%s, 'FR', %s, 9, 1, 0, '{3}')",
+            (name, f"{DAY} 00:00+00", name, f"{DAY} 00:00+00"),
+        )
+        yield name
+        for table in ("region_daily", "freshness"):
+            connection.execute(f"delete from marts.{table} where tenant = %s".encode(), (name,))
+
+
+@pytest.fixture
+def bucket(stack: Any) -> Any:
+    env = stack.env
+    return boto3.client(
+        "s3",
+        endpoint_url=env["S3_ENDPOINT"],
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+        region_name=env["AWS_REGION"],
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+@pytest.fixture
+def report(stack: Any) -> Callable[..., dict[str, Any]]:
+    """Runs `watershed report …` as its task does; gives its last line."""
+
+    def run(*words: str) -> dict[str, Any]:
+        command = [sys.executable, "-c", "from cli.main import main; main()", "report", *words, "--json"]
+        env = {**os.environ, **stack.own("report")}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    return run
+
+
+def objects(bucket: Any, prefix: str) -> dict[str, bytes]:
+    keys = [o["Key"] for o in bucket.list_objects_v2(Bucket="lake", Prefix=prefix).get("Contents", ())]
+    return {k.removeprefix(prefix): bucket.get_object(Bucket="lake", Key=k)["Body"].read() for k in keys}
+
+
+def test_a_day_is_a_page_and_a_table_a_mart_and_its_second_run_leaves_the_same(tenant, bucket, report):
+    prefix = f"reports/daily/tenant={tenant}/date={DAY}/"
+    said = report("daily", "--date", DAY, "--tenant", tenant)
+    assert (said["tenants"], said["rows"], said["final"]) == (1, 2, 0)
+    first = objects(bucket, prefix)
+    assert {"report.html", "region_daily.csv", "page_daily.csv"} <= set(first)
+    assert first["region_daily.csv"].decode().splitlines()[1:] == [
+        f"{tenant},DE,2024-02-29T00:00:00+00:00,7,2,1",
+        f"{tenant},FR,2024-02-29T00:00:00+00:00,9,1,0",
+    ]
+    bucket.put_object(Bucket="lake", Key=f"{prefix}of_a_mart_that_is_gone.csv", Body=b"old")
+    report("daily", "--date", DAY, "--tenant", tenant)
+    assert objects(bucket, prefix) == first
+
+
+def test_a_day_that_changed_is_replaced_and_other_days_stay(stack, tenant, bucket, report):
+    report("daily", "--date", DAY, "--tenant", tenant)
+    report("daily", "--date", "2024-03-01", "--tenant", tenant)
+    other = objects(bucket, f"reports/daily/tenant={tenant}/date=2024-03-01/")
+    with psycopg.connect(stack.env["WAREHOUSE_DSN"]) as connection:
+        connection.execute("update marts.region_daily set page_views = 8 where tenant = %s", (tenant,))
+    report("daily", "--date", DAY, "--tenant", tenant)
+    assert b",8,2,1" in objects(bucket, f"reports/daily/tenant={tenant}/date={DAY}/")["region_daily.csv"]
+    assert objects(bucket, f"reports/daily/tenant={tenant}/date=2024-03-01/") == other
+
+
+def test_the_link_shows_every_tenants_page_to_a_browser_without_a_log_in(tenant, report):
+    said = report("daily", "--date", DAY)
+    answer = httpx.get(said["links"]["Report"])
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert tenant in answer.text
+    assert httpx.get(said["links"]["Report"].replace("everyone", "someone")).status_code == 403
+
+
+def test_the_marts_of_a_day_are_dumped_whole_and_once(tenant, bucket, report):
+    for _ in range(2):
+        said = report("dump", "--date", DAY)
+        assert said["rows"]["region_daily"] >= 2
+        found = objects(bucket, f"dumps/region_daily/date={DAY}/")
+        assert list(found) == ["part-0.parquet"]
+        rows = pq.read_table(io.BytesIO(found["part-0.parquet"])).to_pylist()
+        mine = [row for row in rows if row["tenant"] == tenant]
+        assert [(r["region"], r["page_views"], r["visitors_sketch"]) for r in mine] == [
+            ("DE", 7, [1, 2]),
+            ("FR", 9, [3]),
+        ]
+
+
+def test_the_report_reads_finished_numbers_only(stack):
+    assert set(stack.own("report")) == {
+        "WATERSHED_ROOM", "S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",
+        "LAKE_WAREHOUSE", "READER_DSN",
+    }  # fmt: skip

@@ -1,0 +1,94 @@
+"""A day on paper: what people read, and what files keep."""
+
+import io
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pyarrow.parquet as pq
+
+from reports import render
+from reports.commands import folder
+from reports.read import Column, Day, Rows
+from warehouse.marts import Mart
+
+DAY = date(2026, 3, 1)
+START = datetime(2026, 3, 1, tzinfo=UTC)
+REVENUE = Mart("some_daily", "purchase", "day", ("currency",))
+COLUMNS = (
+    Column("tenant", "text"),
+    Column("currency", "text"),
+    Column("period_start", "timestamp with time zone"),
+    Column("revenue", "numeric(38,4)"),
+    Column("buyers", "bigint"),
+    Column("buyers_sketch", "bigint[]"),
+)
+ROWS = Rows(
+    REVENUE,
+    COLUMNS,
+    [
+        ("acme", "EUR", START, Decimal("12.5000"), 2, [1, 2]),
+        ("acme", "<b>", START, Decimal("1234.0000"), 1, [3]),
+        ("other", "USD", START, None, 1, [4]),
+    ],
+)
+
+
+def day(**complete: datetime | None) -> Day:
+    return Day(DAY, ("acme", "other"), complete, (ROWS,))
+
+
+def test_a_page_shows_one_tenants_numbers_the_greatest_first_and_no_sketches() -> None:
+    page = render.page(day(), ["acme"], 20)
+    assert page.index("1,234.0000") < page.index("12.5000")
+    assert "USD" not in page
+    assert "sketch" not in page
+
+
+def test_what_users_named_cannot_become_markup() -> None:
+    page = render.page(day(), ["acme"], 20)
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+
+
+def test_a_day_is_preliminary_until_everything_received_in_it_is_counted() -> None:
+    end = datetime(2026, 3, 2, tzinfo=UTC)
+    assert "Preliminary" in render.page(day(acme=None), ["acme"], 20)
+    assert "Preliminary" in render.page(day(acme=end.replace(day=1, hour=23)), ["acme"], 20)
+    assert "Preliminary" not in render.page(day(acme=end), ["acme"], 20)
+
+
+def test_a_long_table_is_cut_on_the_page_and_says_where_the_rest_is() -> None:
+    page = render.page(day(), ["acme"], 1)
+    assert "12.5000" not in page
+    assert "some_daily.csv" in page
+
+
+def test_csv_has_every_row_of_the_tenant_as_it_is() -> None:
+    text = render.table(ROWS.of_tenant("acme"))
+    assert text.splitlines() == [
+        "tenant,currency,period_start,revenue,buyers",
+        "acme,EUR,2026-03-01T00:00:00+00:00,12.5000,2",
+        "acme,<b>,2026-03-01T00:00:00+00:00,1234.0000,1",
+    ]
+
+
+def test_parquet_keeps_decimals_instants_sketches_and_nulls() -> None:
+    table = pq.read_table(io.BytesIO(render.parquet(ROWS)))
+    assert table.to_pylist()[0] == dict(zip([c.name for c in COLUMNS], ROWS.rows[0], strict=True))
+    assert table["revenue"].to_pylist()[2] is None
+    assert str(table.schema.field("revenue").type) == "decimal128(38, 4)"
+
+
+def test_an_empty_day_is_a_file_with_columns_and_no_rows() -> None:
+    empty = Rows(REVENUE, COLUMNS, [])
+    assert pq.read_table(io.BytesIO(render.parquet(empty))).column_names == [c.name for c in COLUMNS]
+    assert len(render.table(empty).splitlines()) == 1
+
+
+def test_equal_data_give_equal_bytes() -> None:
+    assert render.parquet(ROWS) == render.parquet(ROWS)
+    assert render.page(day(), ["acme"], 20) == render.page(day(), ["acme"], 20)
+
+
+def test_a_tenants_name_does_not_lead_out_of_its_folder() -> None:
+    assert folder("../x/y", DAY) == "reports/daily/tenant=..%2Fx%2Fy/date=2026-03-01"
