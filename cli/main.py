@@ -28,6 +28,8 @@ ROOMS = {
     "publish": "warehouse.marts_commands:publish",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",
+    "superset": "superset_config.commands",
+    "tenant": "tenants.commands",
     "topics": "collector.commands:topics",
     "warehouse": "warehouse.commands",
 }

@@ -48,10 +48,12 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
         "DOCS_URL": docs,
         "KEYS_FILE": str(settings.watershed_state / "keys.json"),
         "VISITOR_HASH_KEY": secrets["visitor_hash_key"],
+        "TENANT_LOGIN_KEY": secrets["tenant_login_key"],
         "SITE_DIR": str(settings.site),
         "WATERSHED_STATE": str(settings.watershed_state),
     }
-    for role in ("loader", "dbt", "gate", "publisher", "reader", "lander"):
+    values |= {name: str(getattr(settings, name.lower())) for name in MAIL}
+    for role in ("loader", "dbt", "gate", "publisher", "reader", "lander", "alerter"):
         values[f"{role.upper()}_DSN"] = postgres.dsn(settings, secrets, role)
     for name in ("WRITE_KEY", "BROWSER_WRITE_KEY"):
         if name.lower() in secrets:
@@ -74,6 +76,7 @@ KAFKA = (
     "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM", "KAFKA_USERNAME", "KAFKA_PASSWORD",
 )  # fmt: skip
 LAKE = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "LAKE_WAREHOUSE", "LAKE_CATALOG_URI")
+MAIL = ("SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASSWORD_FILE", "SMTP_STARTTLS", "MAIL_FROM")
 OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "topics": KAFKA,
     "lake": LAKE,
@@ -88,7 +91,15 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "docs-build": ("DBT_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "docs": ("SITE_DIR",),
     "airflow": (),
-    "superset": ("READER_DSN", "REDIS_URL", "SUPERSET_USER", "SUPERSET_PASSWORD"),
+    "superset": (
+        "READER_DSN",
+        "TENANT_LOGIN_KEY",
+        "REDIS_URL",
+        "SUPERSET_URL",
+        "SUPERSET_USER",
+        "SUPERSET_PASSWORD",
+        *MAIL,
+    ),
 }
 """Which values each process of the stack is given; no other is."""
 

@@ -38,6 +38,12 @@ class StackSettings(Settings):
         default=True,
         description="Whether Kafka also listens on KAFKA_PORT, where any program of this machine is the operator",
     )
+    smtp_host: str = Field(default="", description="Mail server (SMTP) of invitations, alerts and reports; empty: none")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Port of the mail server")
+    smtp_user: str = Field(default="", description="Log-in name at the mail server; empty: without a log-in")
+    smtp_password_file: str = Field(default="", description="File that holds the password at the mail server")
+    smtp_starttls: bool = Field(default=True, description="Whether to encrypt the connection to the mail server")
+    mail_from: str = Field(default="watershed@localhost", description="Sender of mails")
     kafka_heap_mb: int = Field(default=320, ge=128, description="Kafka's Java heap in MiB")
     s3_heap_mb: int = Field(default=128, ge=64, description="The S3 server's Java heap in MiB")
     spark_heap_mb: int = Field(default=1024, ge=512, description="The Spark Connect server's Java heap in MiB")

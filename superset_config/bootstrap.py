@@ -43,7 +43,7 @@ def fingerprint(bundle: Bundle) -> str:
     """Changes whenever the bootstrap would do something else than last time; no secret can be read from it."""
     secret = _required("SUPERSET_SECRET_KEY").encode()
     digest = hmac.new(secret, digestmod=hashlib.sha256)
-    sources = (ROOM / "roles.yaml", ROOM / "apply.py", Path(__file__))
+    sources = (*(ROOM / name for name in ("roles.yaml", "apply.py", "tenancy.py")), Path(__file__))
     parts = [
         bundle.fingerprint(),
         *(_required(name) for name in ("READER_DSN", "SUPERSET_USER", "SUPERSET_PASSWORD")),

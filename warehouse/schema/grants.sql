@@ -1,10 +1,10 @@
 -- Who may do what. Taken away first and given anew, so that a right that leaves this file leaves the database.
 -- The roles belong to the stack; what dbt makes in its schemas it grants to gate and publisher itself (`+grants`).
 
-revoke all on all tables in schema rollups, ledger, marts from loader, dbt, gate, publisher, reader, lander;
-revoke all on all sequences in schema ledger from loader, dbt, gate, publisher, reader, lander;
+revoke all on all tables in schema rollups, ledger, marts from loader, dbt, gate, publisher, reader, lander, alerter;
+revoke all on all sequences in schema ledger from loader, dbt, gate, publisher, reader, lander, alerter;
 revoke all on schema rollups, ledger, staging, intermediate, marts_build, marts
-from loader, dbt, gate, publisher, reader, lander;
+from loader, dbt, gate, publisher, reader, lander, alerter;
 
 grant usage on schema sketch to loader, dbt, gate, publisher, reader;
 
@@ -45,3 +45,10 @@ grant select, insert, update on ledger.landed, ledger.collectors, ledger.receipt
 -- reader: dashboards and clients, finished numbers only.
 grant usage on schema marts to reader;
 grant select on all tables in schema marts to reader;
+
+-- alerter: judges finished numbers, and remembers what it has told.
+grant usage on schema marts, ledger, sketch to alerter;
+grant select on all tables in schema marts to alerter;
+grant select, insert, update on ledger.incidents to alerter;
+
+-- tenants: what people of one tenant may read, each its own rows, is in row_security.sql.

@@ -23,7 +23,7 @@ HELD = {
     "docs-build": {"dbt"},
     "docs": set(),
     "airflow": set(),
-    "superset": {"reader", "redis_superset", "superset_admin"},
+    "superset": {"reader", "redis_superset", "superset_admin", "tenant_login_key"},
 }
 ADMINISTRATORS = {"postgres", "kafka_broker"}
 """Who may do everything to a server: with the stack alone, which starts and prepares the servers."""
