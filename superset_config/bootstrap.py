@@ -22,7 +22,7 @@ from typing import Any
 
 import psycopg2
 
-from superset_config.bundle import ROOM, Bundle
+from superset_config.bundle import ASSETS, ROOM, AssetError, Bundle
 
 TABLES = {"dashboards": "dashboards", "charts": "slices", "datasets": "tables", "databases": "dbs"}
 LOG = logging.getLogger("superset_config.bootstrap")
@@ -103,12 +103,13 @@ def _superset(*arguments: str) -> None:
         raise BootstrapError(f"superset {' '.join(arguments)} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 
 
-def bootstrap(force: bool = False) -> str:
+def bootstrap(force: bool = False, assets: Path = ASSETS) -> str:
     """Do what is missing; gives what was done in a few words.
 
+    :raises AssetError: a file of ``assets`` is none
     :raises BootstrapError: when a setting is missing or one of Superset's own commands fails
     """
-    bundle = Bundle.load()
+    bundle = Bundle.load(assets)
     memory = Memory(_required("SUPERSET_METADATA_DSN"))
     try:
         done = []
@@ -146,13 +147,14 @@ def main() -> int:
     """Entry point; the last line on standard output says what was done."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--force", action="store_true", help="do everything again, whatever is remembered")
+    parser.add_argument("--assets", type=Path, default=ASSETS, help="folder of the reviewed files")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     os.environ.setdefault("SUPERSET_CONFIG_PATH", str(ROOM / "superset_config.py"))
     os.environ.setdefault("FLASK_APP", "superset.app:create_app()")
     try:
-        done = bootstrap(arguments.force)
-    except BootstrapError as error:
+        done = bootstrap(arguments.force, arguments.assets)
+    except (BootstrapError, AssetError) as error:
         sys.stderr.write(f"superset: {error}\n")
         return 1
     sys.stdout.write(f"superset: {done}\n")

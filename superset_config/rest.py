@@ -54,6 +54,20 @@ class Superset:
         """
         return self._json(self._http.get(f"/api/v1/{path}", params=query))
 
+    def try_get(self, path: str) -> httpx.Response:
+        """What ``/api/v1/<path>`` answers, whatever it is."""
+        return self._http.get(f"/api/v1/{path}")
+
+    def download(self, path: str) -> bytes:
+        """The file that ``/api/v1/<path>`` gives.
+
+        :raises SupersetError: it is refused
+        """
+        answer = self.try_get(path)
+        if not answer.is_success:
+            raise SupersetError(f"GET {answer.request.url.path}: {answer.status_code} {answer.text[:500]}")
+        return answer.content
+
     def send(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Have something changed at ``/api/v1/<path>``.
 
