@@ -15,6 +15,7 @@ from runtime.settings import ROOM, SettingsError
 REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
+    "alerts": "alerts.commands",
     "collectors": "collector.collectors_commands",
     "contracts": "contracts.commands",
     "demo": "demo.commands",

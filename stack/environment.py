@@ -52,7 +52,7 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
         "SITE_DIR": str(settings.site),
         "WATERSHED_STATE": str(settings.watershed_state),
     }
-    values |= {name: str(getattr(settings, name.lower())) for name in MAIL}
+    values |= {name: str(getattr(settings, name.lower())) for name in (*MAIL, "ALERTS_TO")}
     for role in ("loader", "dbt", "gate", "publisher", "reader", "lander", "alerter"):
         values[f"{role.upper()}_DSN"] = postgres.dsn(settings, secrets, role)
     for name in ("WRITE_KEY", "BROWSER_WRITE_KEY"):
@@ -88,6 +88,7 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "dbt": ("DBT_DSN", "WATERSHED_STATE"),
     "gate": ("GATE_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "publish": ("PUBLISHER_DSN",),
+    "alerts": ("ALERTER_DSN", "ALERTS_TO", *MAIL),
     "docs-build": ("DBT_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "docs": ("SITE_DIR",),
     "airflow": (),

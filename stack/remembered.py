@@ -16,6 +16,7 @@ OF_THE_COMMAND = {"watershed_state", "ready_seconds", "disk_needed_mb"}
 """How a command goes about it; the servers know nothing of them."""
 AT_THE_NEXT_UP = {
     "kafka_open", "smtp_host", "smtp_port", "smtp_user", "smtp_password_file", "smtp_starttls", "mail_from",
+    "alerts_to",
 }  # fmt: skip
 """What a running stack takes up: it moves no server from where the others look for it."""
 

@@ -44,6 +44,7 @@ class StackSettings(Settings):
     smtp_password_file: str = Field(default="", description="File that holds the password at the mail server")
     smtp_starttls: bool = Field(default=True, description="Whether to encrypt the connection to the mail server")
     mail_from: str = Field(default="watershed@localhost", description="Sender of mails")
+    alerts_to: str = Field(default="", description="Addresses that alerts and daily reports go to, with commas between")
     kafka_heap_mb: int = Field(default=320, ge=128, description="Kafka's Java heap in MiB")
     s3_heap_mb: int = Field(default=128, ge=64, description="The S3 server's Java heap in MiB")
     spark_heap_mb: int = Field(default=1024, ge=512, description="The Spark Connect server's Java heap in MiB")

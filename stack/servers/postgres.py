@@ -154,9 +154,9 @@ def step_roles(settings: StackSettings, secrets: Mapping[str, str]) -> Step:
                     connection.execute(sql.SQL("create database {} owner {}").format(name, sql.Identifier(owner)))
                 connection.execute(sql.SQL("revoke all on database {} from public").format(name))
                 for role in MAY_CONNECT[database]:
-                    rights = sql.SQL("connect" if role == TENANTS else "connect, temporary")
+                    connect = sql.SQL("connect" if role == TENANTS else "connect, temporary")
                     grant = sql.SQL("grant {} on database {} to {}")
-                    connection.execute(grant.format(rights, name, sql.Identifier(role)))
+                    connection.execute(grant.format(connect, name, sql.Identifier(role)))
         # In one transaction: a lander at work must not be refused in between.
         with psycopg.connect(dsn(settings, secrets, "catalog", "catalog")) as connection:
             for role, rights in OF_THE_CATALOG.items():

@@ -20,6 +20,7 @@ HELD = {
     "dbt": {"dbt"},
     "gate": {"gate"},
     "publish": {"publisher"},
+    "alerts": {"alerter"},
     "docs-build": {"dbt"},
     "docs": set(),
     "airflow": set(),

@@ -1,0 +1,70 @@
+"""``watershed alerts …``."""
+
+import json
+import sys
+from typing import Annotated
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from alerts.check import check
+from alerts.definitions import DefinitionError, load_alerts
+from alerts.settings import AlertSettings
+from runtime.mail import MailError
+from runtime.settings import SettingsError
+
+app = typer.Typer(help="Alerts: rules over the marts, told by mail once when broken and once when over.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+
+
+@app.callback()
+def alerts() -> None:
+    """Alerts: rules over the marts, told by mail once when broken and once when over."""
+
+
+@app.command("check")
+def check_command(as_json: Json = False) -> None:
+    """Judge every alert once and tell what changed; run by Airflow each minute, or by hand."""
+    settings = AlertSettings.read()
+    try:
+        done = check(settings.alerter_dsn, load_alerts(), settings.teller())
+    except (DefinitionError, MailError, SettingsError, psycopg.Error) as error:
+        sys.stderr.write(f"alerts: {error}\n")
+        raise typer.Exit(1) from error
+    console = Console(stderr=as_json, highlight=False)
+    console.print(
+        f"{done.active} alerts judged: {done.opened} incidents opened, {done.closed} ended, {done.open} go on;"
+        f" {done.mails} mails sent"
+    )
+    if done.untold:
+        console.print(f"{done.untold} told to nobody: neither SMTP_HOST nor ALERTS_TO is set")
+    for name, reason in done.inactive.items():
+        console.print(f"{name} is not active: {reason}")
+    if as_json:
+        typer.echo(json.dumps(done.as_json(), sort_keys=True))
+
+
+@app.command("list")
+def list_command(as_json: Json = False) -> None:
+    """Show what is broken now, and what ended within a week."""
+    with psycopg.connect(AlertSettings.read().alerter_dsn) as connection:
+        rows = connection.execute(
+            """
+            select alert, tenant, key, opened_value, opened_at, closed_at, told_at from ledger.incidents
+            where closed_at is null or closed_at > now() - interval '7 days'
+            order by closed_at desc nulls first, opened_at desc
+            """
+        ).fetchall()
+    table = Table("alert", "tenant", "of", "value", "opened", "ended", "told")
+    found = []
+    for alert, tenant, key, value, opened, closed, told in rows:
+        table.add_row(
+            alert, tenant, key, value, f"{opened:%F %T}", f"{closed:%F %T}" if closed else "", str(bool(told))
+        )
+        found.append({"alert": alert, "tenant": tenant, "key": key, "value": value, "open": closed is None})
+    Console(stderr=as_json, highlight=False).print(table)
+    if as_json:
+        typer.echo(json.dumps({"incidents": found}))
