@@ -72,8 +72,13 @@ def _lacking(connection: psycopg.Connection[dict[str, Any]], alert: Alert) -> st
         """
     ).fetchall()
     there = {(row["mart"], row["name"]) for row in rows}
-    lacking = [
-        f"marts.{mart}.{name}" for mart, names in alert.needs.items() for name in names if (mart, name) not in there
+    marts = {mart for mart, _ in there}
+    lacking = [f"marts.{mart}" for mart in alert.needs if mart not in marts]
+    lacking += [
+        f"marts.{mart}.{name}"
+        for mart, names in alert.needs.items()
+        for name in names
+        if mart in marts and (mart, name) not in there
     ]
     return f"there is no {', '.join(lacking)}" if lacking else ""
 
