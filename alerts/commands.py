@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import psycopg
@@ -45,6 +46,37 @@ def check_command(as_json: Json = False) -> None:
         console.print(f"{name} is not active: {reason}")
     if as_json:
         typer.echo(json.dumps(done.as_json(), sort_keys=True))
+
+
+@app.command("report")
+def report_command(
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Which day (UTC); default: yesterday.")
+    ] = None,
+    tenant: Annotated[list[str] | None, typer.Option(help="Only of this tenant (repeatable).")] = None,
+    dashboard: Annotated[str, typer.Option(help="Slug of the dashboard.")] = "page-views",
+    as_json: Json = False,
+) -> None:
+    """Mail the daily report of each tenant that has data of the day; each once, however often this is run."""
+    wanted = day.date() if day else (datetime.now(UTC) - timedelta(days=1)).date()
+    try:
+        # Not above: the check of each minute needs no browser, and not every installation has one.
+        from alerts.report import REPORT_ERRORS, mail_reports  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"alerts: the picture needs {error.name} and a Chromium: `make setup-dev` installs the first\n"
+        )
+        raise typer.Exit(1) from error
+    settings = AlertSettings.read()
+    try:
+        teller = settings.teller_or_error()
+        sent = mail_reports(settings.alerter_dsn, teller, dashboard, wanted, tenant or ())
+    except (*REPORT_ERRORS, MailError, SettingsError, psycopg.Error) as error:
+        sys.stderr.write(f"alerts: {error}\n")
+        raise typer.Exit(1) from error
+    Console(stderr=as_json, highlight=False).print(f"reports of {wanted} sent: {', '.join(sent) or 'none was due'}")
+    if as_json:
+        typer.echo(json.dumps({"day": wanted.isoformat(), "sent": sent}))
 
 
 @app.command("list")

@@ -37,3 +37,14 @@ class AlertSettings(Settings):
         if mailer is None or not self.recipients:
             raise SettingsError("SMTP_HOST and ALERTS_TO are set together, or neither (see docs/settings.md)")
         return Teller(mailer, self.recipients)
+
+    def teller_or_error(self) -> Teller:
+        """Who tells.
+
+        :raises SettingsError: nobody is to be told, or one of the two is set without the other
+        :raises MailError: the settings of the server are wrong
+        """
+        teller = self.teller()
+        if teller is None:
+            raise SettingsError("nobody is to be told: set SMTP_HOST and ALERTS_TO (see docs/settings.md)")
+        return teller

@@ -11,6 +11,8 @@ from stack.settings import LOCAL, REPO, StackSettings
 LAKE_WAREHOUSE = f"s3://{object_store.BUCKET}/warehouse"
 DEMO_TENANT = "demo"
 ADMIN = "admin"
+REPORTER = "reporter"
+"""Who looks at dashboards for the daily report: sees every tenant, changes nothing (superset_config/apply.py)."""
 
 
 def base() -> dict[str, str]:
@@ -89,6 +91,7 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "gate": ("GATE_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "publish": ("PUBLISHER_DSN",),
     "alerts": ("ALERTER_DSN", "ALERTS_TO", *MAIL),
+    "report": ("ALERTER_DSN", "ALERTS_TO", "SUPERSET_URL", "SUPERSET_USER", "SUPERSET_PASSWORD", *MAIL),
     "docs-build": ("DBT_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "docs": ("SITE_DIR",),
     "airflow": (),
@@ -99,6 +102,7 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
         "SUPERSET_URL",
         "SUPERSET_USER",
         "SUPERSET_PASSWORD",
+        "SUPERSET_REPORTER_PASSWORD",
         *MAIL,
     ),
 }
@@ -120,6 +124,9 @@ def own(process: str, settings: StackSettings, secrets: Mapping[str, str]) -> di
             values |= _lake_login(settings, secrets, "load", "spark")
         case "superset":
             values["REDIS_URL"] = redis_server.url(settings, secrets, "superset")
+            values["SUPERSET_REPORTER_PASSWORD"] = secrets["superset_reporter"]
+        case "report":
+            values |= {"SUPERSET_USER": REPORTER, "SUPERSET_PASSWORD": secrets["superset_reporter"]}
     return {ROOM: process, **{name: values[name] for name in OF_PROCESS[process]}}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 PASSWORDS = (
     "postgres", "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "alerter", "catalog", "spark",
     "airflow", "superset", "redis", "redis_superset", "s3_secret", "s3_lander_secret", "s3_load_secret", "kafka_broker",
-    "kafka_operator", "kafka_collector", "kafka_lander", "airflow_admin", "superset_admin",
+    "kafka_operator", "kafka_collector", "kafka_lander", "airflow_admin", "superset_admin", "superset_reporter",
 )  # fmt: skip
 ACCESS_KEYS = ("s3_access", "s3_lander_access", "s3_load_access")
 LONG_KEYS = (

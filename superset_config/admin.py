@@ -102,20 +102,29 @@ class Admin:
         ]
         return [each for each in found if tenant is None or role_of(tenant) in each.roles]
 
+    def check_free(self, username: str, roles: Sequence[str]) -> Person | None:
+        """Who has the name ``username`` already and may have ``roles``; None when nobody has it.
+
+        :raises SupersetError: it is an administrator's, or of another tenant
+        """
+        known = {each.username: each for each in self.people()}.get(username)
+        if known is not None:
+            elsewhere = {name for name in known.roles if name.startswith(OF_TENANT)} - set(roles)
+            if elsewhere or "Admin" in known.roles:
+                raise SupersetError(f"{username} is in use ({', '.join(known.roles)}): choose another name with --user")
+        return known
+
     def ensure_person(self, username: str, email: str, roles: Sequence[str], password: str) -> bool:
         """Have ``username``, active, with exactly ``roles``; True when made now, with ``password``.
 
         :raises SupersetError: the name or the address is somebody else's, of another tenant
         """
         ids = [self.role(name) for name in roles]
-        known = {each.username: each for each in self.people()}.get(username)
+        known = self.check_free(username, roles)
         if known is None:
             person = {"username": username, "email": email, "first_name": username, "last_name": "-", "active": True}
             self._superset.send("POST", "security/users/", {**person, "roles": ids, "password": password})
             return True
-        tenants = {name for name in known.roles if name.startswith(OF_TENANT)}
-        if tenants - set(roles) or "Admin" in known.roles:
-            raise SupersetError(f"{username} is in use ({', '.join(known.roles)}): choose another name with --user")
         if not known.active or set(known.roles) != set(roles):
             self._superset.send("PUT", f"security/users/{known.id}", {"active": True, "roles": ids})
         return False

@@ -18,8 +18,9 @@ from superset.models.slice import Slice
 from superset.utils.core import RowLevelSecurityFilterType, override_user
 
 from superset_config.bundle import ROOM, Bundle, split_dsn
-from superset_config.tenancy import BASE_RULE, OF_TENANT, SEE_ALL, clause_of, role_of, rule_of
+from superset_config.tenancy import ALL_TENANTS, BASE_RULE, OF_TENANT, SEE_ALL, clause_of, role_of, rule_of
 
+REPORTER = "reporter"
 # In this order: nothing is deleted before what uses it.
 MODELS = {"dashboards": Dashboard, "charts": Slice, "datasets": SqlaTable, "databases": Database}
 
@@ -43,19 +44,26 @@ def apply(bundle: Bundle, reader_dsn: str, username: str) -> None:
 
 def ensure_admin(username: str, password: str) -> None:
     """Have the admin ``username`` with ``password``: created, or the password set anew."""
+    _ensure_user(username, password, ["Admin"])
+
+
+def ensure_reporter(password: str) -> None:
+    """Have the user who looks at dashboards for the daily report: every tenant's, and nothing to change."""
+    _ensure_user(REPORTER, password, ["Business viewer", ALL_TENANTS])
+
+
+def _ensure_user(username: str, password: str, role_names: list[str]) -> None:
+    roles = [security_manager.find_role(name) for name in role_names]
     user = security_manager.find_user(username=username)
     if user:
         security_manager.reset_password(user.id, password)
         user.active = True
-        if security_manager.find_role("Admin") not in user.roles:
-            user.roles.append(security_manager.find_role("Admin"))
+        user.roles += [role for role in roles if role not in user.roles]
         db.session.commit()
         return
-    created = security_manager.add_user(
-        username, "Watershed", "Admin", f"{username}@watershed.invalid", security_manager.find_role("Admin"), password
-    )
-    if not created:
-        raise ApplyError(f"cannot create the admin {username}")
+    email = f"{username}@watershed.invalid"
+    if not security_manager.add_user(username, "Watershed", username.capitalize(), email, roles, password):
+        raise ApplyError(f"cannot create the user {username}")
 
 
 def _import(bundle: Bundle, reader_dsn: str) -> None:

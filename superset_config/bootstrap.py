@@ -6,7 +6,8 @@ What was done is remembered in Superset's own database, as a fingerprint of ever
 version, the assets, the roles, the admin's password and the warehouse's DSN (both keyed-hashed), the secret key. When
 nothing differs and every asset is there, this ends without loading Superset, in under a second.
 
-Environment: that of ``superset_config.py``, and ``READER_DSN``, ``SUPERSET_USER``, ``SUPERSET_PASSWORD``.
+Environment: that of ``superset_config.py``, and ``READER_DSN``, ``SUPERSET_USER``, ``SUPERSET_PASSWORD``,
+``SUPERSET_REPORTER_PASSWORD``.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import psycopg2
 from superset_config.bundle import ASSETS, ROOM, AssetError, Bundle
 
 TABLES = {"dashboards": "dashboards", "charts": "slices", "datasets": "tables", "databases": "dbs"}
+OF_PEOPLE = ("SUPERSET_USER", "SUPERSET_PASSWORD", "SUPERSET_REPORTER_PASSWORD")
 LOG = logging.getLogger("superset_config.bootstrap")
 
 
@@ -46,7 +48,7 @@ def fingerprint(bundle: Bundle) -> str:
     sources = (*(ROOM / name for name in ("roles.yaml", "apply.py", "tenancy.py")), Path(__file__))
     parts = [
         bundle.fingerprint(),
-        *(_required(name) for name in ("READER_DSN", "SUPERSET_USER", "SUPERSET_PASSWORD")),
+        *(_required(name) for name in (*OF_PEOPLE, "READER_DSN")),
         *(source.read_text(encoding="utf-8") for source in sources),
     ]
     for part in parts:
@@ -137,10 +139,11 @@ def _apply(bundle: Bundle) -> None:
     from superset.app import create_app  # noqa: PLC0415
 
     with create_app().app_context():
-        from superset_config.apply import apply, ensure_admin  # noqa: PLC0415
+        from superset_config.apply import apply, ensure_admin, ensure_reporter  # noqa: PLC0415
 
         ensure_admin(_required("SUPERSET_USER"), _required("SUPERSET_PASSWORD"))
         apply(bundle, _required("READER_DSN"), _required("SUPERSET_USER"))
+        ensure_reporter(_required("SUPERSET_REPORTER_PASSWORD"))
 
 
 def main() -> int:

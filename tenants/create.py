@@ -63,6 +63,7 @@ def create_tenant(
     check_name(name)
     made = Made(name, user=person.username)
     with admin(settings) as superset:
+        superset.check_free(person.username, [person.role, role_of(name)])
         made.created = ensure_tenant(
             settings.warehouse_dsn, settings.tenant_login_key.get_secret_value(), name, time_zone
         )

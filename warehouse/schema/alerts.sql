@@ -14,3 +14,12 @@ create table if not exists ledger.incidents (
 );
 create unique index if not exists incidents_open on ledger.incidents (alert, tenant, key) where closed_at is null;
 comment on table ledger.incidents is 'When an alert''s rule was broken and when it held again, and what was told of it.';
+
+create table if not exists ledger.reports (
+    tenant text,
+    day date,
+    dashboard text,
+    sent_at timestamptz not null default now(),
+    primary key (tenant, day, dashboard)
+);
+comment on table ledger.reports is 'Which daily reports were mailed: each once.';

@@ -50,5 +50,6 @@ grant select on all tables in schema marts to reader;
 grant usage on schema marts, ledger, sketch to alerter;
 grant select on all tables in schema marts to alerter;
 grant select, insert, update on ledger.incidents to alerter;
+grant select, insert on ledger.reports to alerter;
 
 -- tenants: what people of one tenant may read, each its own rows, is in row_security.sql.

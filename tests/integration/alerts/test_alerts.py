@@ -1,15 +1,11 @@
 """Alerts on a real Postgres and a real mail server: each incident is told once, and its end once."""
 
-import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from email import message_from_bytes, policy
-from email.message import Message
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
-from aiosmtpd.controller import Controller
 from psycopg import sql
 
 from alerts.check import Checked, check
@@ -18,6 +14,7 @@ from alerts.tell import Teller
 from contracts.registry import Registry
 from runtime.mail import Mailer, MailError
 from stack import secrets
+from tests.integration.mail_sink import Sink, serving
 from tests.integration.marts.conftest import _with_database
 from warehouse.migrate import AFTER_ROLLUPS, SCHEMA_FILES, migrate
 
@@ -37,37 +34,10 @@ REVENUE = """
 """
 
 
-@dataclass
-class Sink:
-    """A mail server that keeps what it is sent; while ``away``, it takes nothing."""
-
-    port: int = 0
-    away: bool = False
-    taken: list[Message] = field(default_factory=list)
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
-        if self.away:
-            return "451 come back later"
-        self.taken.append(message_from_bytes(envelope.content, policy=policy.default))
-        return "250 taken"
-
-    def subjects(self) -> list[str]:
-        """What came since the last look."""
-        found = [str(message["Subject"]) for message in self.taken]
-        self.taken.clear()
-        return found
-
-
 @pytest.fixture(scope="module")
 def sink() -> Iterator[Sink]:
-    made = Sink()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        made.port = probe.getsockname()[1]
-    controller = Controller(made, hostname="127.0.0.1", port=made.port)
-    controller.start()
-    yield made
-    controller.stop()
+    with serving() as made:
+        yield made
 
 
 @dataclass

@@ -19,6 +19,7 @@ from superset_config.rest import Superset, SupersetSettings
 from tenants.create import NewPerson, add_person, create_tenant
 from tenants.disable import disable_tenant
 from tenants.settings import TenantSettings
+from tests.integration.mail_sink import Sink, serving
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 MOST_SECONDS = 1200
@@ -63,6 +64,12 @@ def tenant_settings(superset_env: Mapping[str, str], tmp_path_factory: pytest.Te
         keys_file=tmp_path_factory.mktemp("keys") / "keys.json",
         tenant_login_key=SecretStr(superset_env["TENANT_LOGIN_KEY"]),
     )
+
+
+@pytest.fixture(scope="module")
+def mail_sink() -> Iterator[Sink]:
+    with serving() as sink:
+        yield sink
 
 
 def as_user(env: Mapping[str, str], user: str, password: str) -> SupersetSettings:

@@ -2,24 +2,22 @@
 
 import re
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
 import httpx
 import pytest
-from aiosmtpd.controller import Controller
 
 from stack import secrets as secrets_of_stack
 from stack import superset as superset_part
 from stack.programs import http_not_ready
 from superset_config.admin import Admin
 from superset_config.rest import Superset, SupersetError, SupersetSettings
+from tests.integration.mail_sink import Sink, free_port
 from tests.integration.superset.conftest import as_user
 
 PASSWORD = "correct horse battery"
@@ -160,37 +158,16 @@ def test_without_a_mail_server_the_page_says_whom_to_ask_whether_there_is_an_acc
     assert "Ask your administrator" in answers.pop()
 
 
-class Sink:
-    """A mail server that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.taken: list[EmailMessage] = []
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
-        message = message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(message, EmailMessage)
-        self.taken.append(message)
-        return "250 taken"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
-def mailing(stack: Any, superset_env: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def mailing(
+    stack: Any, superset_env: Mapping[str, str], mail_sink: Sink, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """A second process of the same Superset, which knows a mail server: its address, and what that was sent."""
-    sink = Sink()
-    controller = Controller(sink, hostname="127.0.0.1", port=free_port())
-    controller.start()
     port = free_port()
     known = secrets_of_stack.load(stack.settings.watershed_state / "secrets.json")
     env = superset_part.variables(stack.settings, known) | {
         "SMTP_HOST": "127.0.0.1",
-        "SMTP_PORT": str(controller.port),
+        "SMTP_PORT": str(mail_sink.port),
         "SMTP_STARTTLS": "false",
         "MAIL_FROM": "watershed@here.example",
     }
@@ -212,11 +189,10 @@ def mailing(stack: Any, superset_env: Mapping[str, str], tmp_path_factory: pytes
             assert process.poll() is None, f"it ended, see {log.name}"
             assert time.monotonic() < deadline, reason
             time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}", sink
+        yield f"http://127.0.0.1:{port}", mail_sink
     finally:
         process.terminate()
         process.wait(timeout=60)
-        controller.stop()
         log.close()
 
 

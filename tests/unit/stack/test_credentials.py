@@ -21,10 +21,11 @@ HELD = {
     "gate": {"gate"},
     "publish": {"publisher"},
     "alerts": {"alerter"},
+    "report": {"alerter", "superset_reporter"},
     "docs-build": {"dbt"},
     "docs": set(),
     "airflow": set(),
-    "superset": {"reader", "redis_superset", "superset_admin", "tenant_login_key"},
+    "superset": {"reader", "redis_superset", "superset_admin", "superset_reporter", "tenant_login_key"},
 }
 ADMINISTRATORS = {"postgres", "kafka_broker"}
 """Who may do everything to a server: with the stack alone, which starts and prepares the servers."""
