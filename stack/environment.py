@@ -103,6 +103,12 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
         "SUPERSET_USER",
         "SUPERSET_PASSWORD",
         "SUPERSET_REPORTER_PASSWORD",
+        "S3_ENDPOINT",
+        "AWS_REGION",
+        "LAKE_ACCESS_KEY_ID",
+        "LAKE_SECRET_ACCESS_KEY",
+        "LAKE_WAREHOUSE",
+        "LAKE_CATALOG_URI",
         *MAIL,
     ),
 }
@@ -124,6 +130,10 @@ def own(process: str, settings: StackSettings, secrets: Mapping[str, str]) -> di
             values |= _lake_login(settings, secrets, "load", "spark")
         case "superset":
             values["REDIS_URL"] = redis_server.url(settings, secrets, "superset")
+            values |= _lake_login(settings, secrets, "superset", "superset")
+            # By other names than the usual ones, from which DuckDB would take them into settings that SQL can read.
+            values["LAKE_ACCESS_KEY_ID"] = values["AWS_ACCESS_KEY_ID"]
+            values["LAKE_SECRET_ACCESS_KEY"] = values["AWS_SECRET_ACCESS_KEY"]
             values["SUPERSET_REPORTER_PASSWORD"] = secrets["superset_reporter"]
         case "report":
             values |= {"SUPERSET_USER": REPORTER, "SUPERSET_PASSWORD": secrets["superset_reporter"]}

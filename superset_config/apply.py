@@ -17,7 +17,7 @@ from superset.models.dashboard import Dashboard
 from superset.models.slice import Slice
 from superset.utils.core import RowLevelSecurityFilterType, override_user
 
-from superset_config.bundle import ROOM, Bundle, split_dsn
+from superset_config.bundle import ROOM, WAREHOUSE, Bundle, split_dsn
 from superset_config.tenancy import ALL_TENANTS, BASE_RULE, OF_TENANT, SEE_ALL, clause_of, role_of, rule_of
 
 REPORTER = "reporter"
@@ -68,7 +68,7 @@ def _ensure_user(username: str, password: str, role_names: list[str]) -> None:
 
 def _import(bundle: Bundle, reader_dsn: str) -> None:
     uri, password = split_dsn(reader_dsn)
-    passwords = {asset.path: password for asset in bundle.of("databases")}
+    passwords = {WAREHOUSE: password}
     try:
         ImportAssetsCommand(bundle.importable(uri), passwords=passwords).run()
     except CommandInvalidError as error:

@@ -18,6 +18,7 @@ from superset.errors import ErrorLevel, SupersetError, SupersetErrorType
 from superset.exceptions import SupersetSecurityException
 from superset.security import SupersetSecurityManager
 
+from superset_config import lake
 from superset_config.tenancy import NoTenantError, Sight, role_of, sight
 from warehouse import tenant_login
 
@@ -123,6 +124,8 @@ def connect_as_tenant(
 
     :raises SupersetSecurityException: the person may see nobody's data
     """
+    if uri.drivername == "duckdb":
+        return uri, {**params, "creator": _lake_connection(security_manager)}
     reader = _reader_url()
     if (uri.username, uri.host, uri.port, uri.database) != (reader.username, reader.host, reader.port, reader.database):
         return uri, params
@@ -139,6 +142,20 @@ def connect_as_tenant(
         return uri, params
     password = tenant_login.password(os.environ["TENANT_LOGIN_KEY"], seen.tenant)
     return uri.set(username=tenant_login.role(seen.tenant), password=password), params
+
+
+def _lake_connection(security_manager: Any) -> Callable[[], Any]:
+    """How to connect to the lake: as nobody, with nothing in it; as a person, if they see every tenant."""
+    user = getattr(g, "user", None)
+    if user is None and not has_request_context():
+        return lake.empty
+    try:
+        seen = sight(role.name for role in security_manager.get_user_roles(user)) if user else None
+    except NoTenantError as error:
+        raise _refused(str(error)) from error
+    if seen is None or seen.tenant is not None:
+        raise _refused("The lake holds every tenant's events: it is for people who see all tenants.")
+    return lake.connect
 
 
 def _confine(filter_class: type[BaseFilter], model: Any) -> None:

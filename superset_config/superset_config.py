@@ -8,6 +8,8 @@
 | `READER_DSN` | the warehouse, as the role that sees every tenant (required) |
 | `TENANT_LOGIN_KEY` | from which the passwords of tenants' roles follow (required) |
 | `SUPERSET_URL` | how people reach Superset: links in mails begin with it (required) |
+| `LAKE_CATALOG_URI`, `LAKE_WAREHOUSE` | the lake's catalog and bucket, for SQL Lab |
+| `S3_ENDPOINT`, `AWS_REGION`, `LAKE_ACCESS_KEY_ID`, `LAKE_SECRET_ACCESS_KEY` | its store, with a key pair that reads |
 | `SMTP_HOST` and its like | the mail server (docs/settings.md); without one no mail is sent |
 | `SUPERSET_BEHIND_TLS` | `1` where a proxy in front speaks HTTPS: cookies are HTTPS-only, `X-Forwarded-*` counts |
 | `SUPERSET_TENANT_NAME` | the name in the browser's title bar, default `Watershed` |

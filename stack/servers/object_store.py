@@ -24,7 +24,7 @@ LOGBACK = """\
 BUCKET = "lake"
 REGION = "us-east-1"
 OPERATOR = ""
-READ_ONLY = {OPERATOR: False, "lander": False, "load": True}
+READ_ONLY = {OPERATOR: False, "lander": False, "load": True, "superset": True}
 """The key pairs, by whom they are given to, and whether they only read. The operator's goes into ``.local/env``."""
 
 

@@ -28,11 +28,15 @@ MAY_CREATE_ROLES = "watershed"
 """Makes the roles of tenants; since Postgres 16 that right reaches only roles that it made itself."""
 MAY_CONNECT = {
     "warehouse": ("watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "alerter", TENANTS),
-    "catalog": ("catalog", "lander", "spark"),
+    "catalog": ("catalog", "lander", "spark", "superset"),
     "airflow": ("airflow",),
     "superset": ("superset",),
 }
-OF_THE_CATALOG: Mapping[str, LiteralString] = {"lander": "select, insert, update, delete", "spark": "select"}
+OF_THE_CATALOG: Mapping[str, LiteralString] = {
+    "lander": "select, insert, update, delete",
+    "spark": "select",
+    "superset": "select",
+}
 """What roles that do not own the lake's catalog may do with its tables, those to come included."""
 UNPRIVILEGED = "nobody"
 

@@ -158,7 +158,7 @@ def stranger(superset_env: Mapping[str, str], admin_settings: SupersetSettings) 
         yield client
 
 
-def sql_lab(client: Superset, database_id: int, sql: str) -> httpx.Response:
+def sql_lab(client: Superset, database_id: int, sql: str, schema: str = "marts") -> httpx.Response:
     """Ask in SQL Lab, whatever comes of it."""
-    query = {"database_id": database_id, "sql": sql, "schema": "marts", "runAsync": False, "queryLimit": 1000}
+    query = {"database_id": database_id, "sql": sql, "schema": schema, "runAsync": False, "queryLimit": 1000}
     return client.try_send("POST", "sqllab/execute/", {**query, "client_id": secrets.token_hex(5)})

@@ -25,7 +25,16 @@ HELD = {
     "docs-build": {"dbt"},
     "docs": set(),
     "airflow": set(),
-    "superset": {"reader", "redis_superset", "superset_admin", "superset_reporter", "tenant_login_key"},
+    "superset": {
+        "s3_superset_access",
+        "s3_superset_secret",
+        "superset",
+        "reader",
+        "redis_superset",
+        "superset_admin",
+        "superset_reporter",
+        "tenant_login_key",
+    },
 }
 ADMINISTRATORS = {"postgres", "kafka_broker"}
 """Who may do everything to a server: with the stack alone, which starts and prepares the servers."""
