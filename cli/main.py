@@ -15,6 +15,7 @@ from runtime.settings import ROOM, SettingsError
 REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
+    "alerts": "alerts.commands",
     "collectors": "collector.collectors_commands",
     "contracts": "contracts.commands",
     "demo": "demo.commands",
@@ -32,6 +33,8 @@ ROOMS = {
     "send": "collector.send_commands",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",
+    "superset": "superset_config.commands",
+    "tenant": "tenants.commands",
     "topics": "collector.commands:topics",
     "warehouse": "warehouse.commands",
 }

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +19,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from collector.dead_letter import durable_write
+from contracts.tenant import TENANT, TENANT_RULE
 from runtime import log
 
-TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _log = log.get(__name__)
 
 
@@ -88,7 +87,7 @@ class KeyFile:
         :raises KeysError: the tenant's name or the secret is not allowed.
         """
         if TENANT.fullmatch(tenant) is None:
-            raise KeysError(f"tenant {tenant!r}: 1 to 40 of a-z, 0-9, _ and -, beginning with a letter or digit")
+            raise KeysError(f"tenant {tenant!r}: {TENANT_RULE}")
         if secret is not None and (len(secret) < 32 or not secret.isascii() or not secret.isprintable()):
             raise KeysError("a secret needs at least 32 printable ASCII characters")
         secret = secret or f"ws_{kind}_{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip('=')}"

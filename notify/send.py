@@ -1,19 +1,17 @@
 """Tell people that a task failed or works again: structured log, webhook, mail."""
 
-import smtplib
-import ssl
 from dataclasses import asdict, dataclass
-from email.message import EmailMessage
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
 import httpx
 
 from notify.settings import NotifySettings
 from runtime import log
+from runtime.mail import Mail, MailError
+from runtime.settings import SettingsError
 
 TIMEOUT = 10.0
-"""Seconds for each channel: the task's worker waits for it."""
+"""Seconds the webhook may take: the task's worker waits for it."""
 logger = log.get(__name__)
 
 
@@ -53,7 +51,7 @@ def send(alert: Alert, settings: NotifySettings) -> dict[str, str]:
     outcome = {}
     if settings.alert_webhook_url:
         outcome["webhook"] = _post(alert, settings.alert_webhook_url)
-    if settings.alert_email_to:
+    if settings.recipients or settings.smtp_host:
         outcome["mail"] = _mail(alert, settings)
     return outcome
 
@@ -69,21 +67,11 @@ def _post(alert: Alert, url: str) -> str:
 
 
 def _mail(alert: Alert, settings: NotifySettings) -> str:
-    message = EmailMessage()
-    message["Subject"] = alert.title
-    message["From"] = settings.alert_email_from
-    message["To"] = settings.alert_email_to
-    message.set_content(alert.text)
-    server = urlsplit(settings.alert_smtp_url.get_secret_value())
-    kind = smtplib.SMTP_SSL if server.scheme == "smtps" else smtplib.SMTP
     try:
-        with kind(server.hostname or "127.0.0.1", server.port or 0, timeout=TIMEOUT) as smtp:
-            smtp.ehlo()
-            if server.scheme != "smtps" and smtp.has_extn("starttls"):
-                smtp.starttls(context=ssl.create_default_context())
-            if server.username:
-                smtp.login(unquote(server.username), unquote(server.password or ""))
-            smtp.send_message(message)
-    except (OSError, smtplib.SMTPException) as error:
-        return f"{type(error).__name__}: {error}"
+        mailer = settings.mailer()
+        if mailer is None:
+            return "no mail server is set"
+        mailer.send(Mail(settings.recipients, alert.title, alert.text))
+    except (MailError, SettingsError) as error:
+        return str(error)
     return "sent"

@@ -106,7 +106,7 @@ def database_url(settings: StackSettings, secrets: Mapping[str, str]) -> str:
     return "postgresql+psycopg2" + postgres.dsn(settings, secrets, "airflow", "airflow").removeprefix("postgresql")
 
 
-ROOMS = ("load", "dbt", "gate", "publish", "maintain", "report")
+ROOMS = ("load", "dbt", "gate", "publish", "maintain", "report", "alerts")
 """The rooms whose commands tasks run."""
 
 
@@ -128,8 +128,9 @@ def of_alerts(settings: StackSettings) -> dict[str, str]:
 
     What is not set here is as :class:`notify.settings.NotifySettings` has it.
     """
-    given = {name: str(getattr(settings, name)) for name in StackSettings.model_fields if name.startswith("alert_")}
-    return {f"ROOM__NOTIFY__{name.upper()}": value for name, value in given.items() if value}
+    names = (*environment.MAIL, "ALERTS_TO", "ALERT_WEBHOOK_URL", "ALERT_RUNBOOK_URL")
+    given = {name: str(getattr(settings, name.lower())) for name in names}
+    return {f"ROOM__NOTIFY__{name}": value for name, value in given.items() if value}
 
 
 def variables(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from stack.settings import LOCAL, REPO, StackSettings
 LAKE_WAREHOUSE = f"s3://{object_store.BUCKET}/warehouse"
 DEMO_TENANT = "demo"
 ADMIN = "admin"
+REPORTER = "reporter"
+"""Who looks at dashboards for the daily report: sees every tenant, changes nothing (superset_config/apply.py)."""
 
 
 def base() -> dict[str, str]:
@@ -48,10 +50,12 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
         "DOCS_URL": docs,
         "KEYS_FILE": str(settings.watershed_state / "keys.json"),
         "VISITOR_HASH_KEY": secrets["visitor_hash_key"],
+        "TENANT_LOGIN_KEY": secrets["tenant_login_key"],
         "SITE_DIR": str(settings.site),
         "WATERSHED_STATE": str(settings.watershed_state),
     }
-    for role in ("loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer"):
+    values |= {name: str(getattr(settings, name.lower())) for name in (*MAIL, "ALERTS_TO")}
+    for role in ("loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter"):
         values[f"{role.upper()}_DSN"] = postgres.dsn(settings, secrets, role)
     for name in ("WRITE_KEY", "BROWSER_WRITE_KEY"):
         if name.lower() in secrets:
@@ -78,6 +82,7 @@ KAFKA = (
 )  # fmt: skip
 S3 = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 LAKE = (*S3, "LAKE_WAREHOUSE", "LAKE_CATALOG_URI")
+MAIL = ("SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASSWORD_FILE", "SMTP_STARTTLS", "MAIL_FROM")
 OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "topics": KAFKA,
     "lake": LAKE,
@@ -91,10 +96,27 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "dbt": ("DBT_DSN", "WATERSHED_STATE"),
     "gate": ("GATE_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "publish": ("PUBLISHER_DSN",),
+    "alerts": ("ALERTER_DSN", "ALERTS_TO", *MAIL),
+    "mail_report": ("ALERTER_DSN", "ALERTS_TO", "SUPERSET_URL", "SUPERSET_USER", "SUPERSET_PASSWORD", *MAIL),
     "docs-build": ("DBT_DSN", "SITE_DIR", "WATERSHED_STATE"),
     "docs": ("SITE_DIR",),
     "airflow": (),
-    "superset": ("READER_DSN", "REDIS_URL", "SUPERSET_USER", "SUPERSET_PASSWORD"),
+    "superset": (
+        "READER_DSN",
+        "TENANT_LOGIN_KEY",
+        "REDIS_URL",
+        "SUPERSET_URL",
+        "SUPERSET_USER",
+        "SUPERSET_PASSWORD",
+        "SUPERSET_REPORTER_PASSWORD",
+        "S3_ENDPOINT",
+        "AWS_REGION",
+        "LAKE_ACCESS_KEY_ID",
+        "LAKE_SECRET_ACCESS_KEY",
+        "LAKE_WAREHOUSE",
+        "LAKE_CATALOG_URI",
+        *MAIL,
+    ),
 }
 """Which values each process of the stack is given; no other is."""
 
@@ -118,6 +140,13 @@ def own(process: str, settings: StackSettings, secrets: Mapping[str, str]) -> di
             values |= _s3_login(secrets, "report")
         case "superset":
             values["REDIS_URL"] = redis_server.url(settings, secrets, "superset")
+            values |= _lake_login(settings, secrets, "superset", "superset")
+            # By other names than the usual ones, from which DuckDB would take them into settings that SQL can read.
+            values["LAKE_ACCESS_KEY_ID"] = values["AWS_ACCESS_KEY_ID"]
+            values["LAKE_SECRET_ACCESS_KEY"] = values["AWS_SECRET_ACCESS_KEY"]
+            values["SUPERSET_REPORTER_PASSWORD"] = secrets["superset_reporter"]
+        case "mail_report":
+            values |= {"SUPERSET_USER": REPORTER, "SUPERSET_PASSWORD": secrets["superset_reporter"]}
     return {ROOM: process, **{name: values[name] for name in OF_PROCESS[process]}}
 
 

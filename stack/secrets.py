@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PASSWORDS = (
-    "postgres", "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "catalog", "spark",
-    "airflow", "superset", "redis", "redis_superset", "s3_secret", "s3_lander_secret", "s3_load_secret",
-    "s3_maintain_secret", "s3_report_secret", "kafka_broker", "kafka_operator", "kafka_collector", "kafka_lander",
-    "airflow_admin", "superset_admin",
+    "postgres", "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter",
+    "catalog", "spark", "airflow", "superset", "redis", "redis_superset", "s3_secret", "s3_lander_secret",
+    "s3_load_secret", "s3_maintain_secret", "s3_report_secret", "s3_superset_secret", "kafka_broker",
+    "kafka_operator", "kafka_collector", "kafka_lander", "airflow_admin", "superset_admin", "superset_reporter",
 )  # fmt: skip
-ACCESS_KEYS = ("s3_access", "s3_lander_access", "s3_load_access", "s3_maintain_access", "s3_report_access")
-LONG_KEYS = ("visitor_hash_key", "superset_secret_key", "airflow_secret_key", "airflow_jwt_secret")
+ACCESS_KEYS = (
+    "s3_access", "s3_lander_access", "s3_load_access", "s3_maintain_access", "s3_report_access", "s3_superset_access",
+)  # fmt: skip
+LONG_KEYS = (
+    "visitor_hash_key", "superset_secret_key", "airflow_secret_key", "airflow_jwt_secret", "tenant_login_key",
+)  # fmt: skip
 
 
 def load(path: Path) -> Mapping[str, str]:

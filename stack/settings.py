@@ -4,13 +4,13 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from runtime.settings import Settings
+from runtime.mail_settings import MailSettings
 
 REPO = Path(__file__).resolve().parent.parent
 LOCAL = REPO / ".local"
 
 
-class StackSettings(Settings):
+class StackSettings(MailSettings):
     """The local stack. Ports are given before ``PORT_OFFSET`` is added."""
 
     watershed_state: Path = Field(
@@ -43,9 +43,6 @@ class StackSettings(Settings):
     spark_heap_mb: int = Field(default=1024, ge=512, description="The Spark Connect server's Java heap in MiB")
     spark_cores: int = Field(default=2, ge=1, description="Threads of the resident Spark Connect server")
     alert_webhook_url: str = Field(default="", description="URL that Airflow's alerts are posted to; empty: none")
-    alert_email_to: str = Field(default="", description="Addresses that Airflow's alerts are mailed to; empty: none")
-    alert_email_from: str = Field(default="", description="Sender of the mails")
-    alert_smtp_url: str = Field(default="", description="Mail server (`smtp://user:password@host:587`)")
     alert_runbook_url: str = Field(default="", description="Where `docs/operations.md` can be read, for the alerts")
     ready_seconds: int = Field(default=180, ge=5, description="How long `make up` waits for one server to be ready")
     disk_needed_mb: int = Field(

@@ -6,7 +6,8 @@ What was done is remembered in Superset's own database, as a fingerprint of ever
 version, the assets, the roles, the admin's password and the warehouse's DSN (both keyed-hashed), the secret key. When
 nothing differs and every asset is there, this ends without loading Superset, in under a second.
 
-Environment: that of ``superset_config.py``, and ``READER_DSN``, ``SUPERSET_USER``, ``SUPERSET_PASSWORD``.
+Environment: that of ``superset_config.py``, and ``READER_DSN``, ``SUPERSET_USER``, ``SUPERSET_PASSWORD``,
+``SUPERSET_REPORTER_PASSWORD``.
 """
 
 import argparse
@@ -22,9 +23,10 @@ from typing import Any
 
 import psycopg2
 
-from superset_config.bundle import ROOM, Bundle
+from superset_config.bundle import ASSETS, ROOM, AssetError, Bundle
 
 TABLES = {"dashboards": "dashboards", "charts": "slices", "datasets": "tables", "databases": "dbs"}
+OF_PEOPLE = ("SUPERSET_USER", "SUPERSET_PASSWORD", "SUPERSET_REPORTER_PASSWORD")
 LOG = logging.getLogger("superset_config.bootstrap")
 
 
@@ -43,10 +45,10 @@ def fingerprint(bundle: Bundle) -> str:
     """Changes whenever the bootstrap would do something else than last time; no secret can be read from it."""
     secret = _required("SUPERSET_SECRET_KEY").encode()
     digest = hmac.new(secret, digestmod=hashlib.sha256)
-    sources = (ROOM / "roles.yaml", ROOM / "apply.py", Path(__file__))
+    sources = (*(ROOM / name for name in ("roles.yaml", "apply.py", "tenancy.py")), Path(__file__))
     parts = [
         bundle.fingerprint(),
-        *(_required(name) for name in ("READER_DSN", "SUPERSET_USER", "SUPERSET_PASSWORD")),
+        *(_required(name) for name in (*OF_PEOPLE, "READER_DSN")),
         *(source.read_text(encoding="utf-8") for source in sources),
     ]
     for part in parts:
@@ -103,12 +105,13 @@ def _superset(*arguments: str) -> None:
         raise BootstrapError(f"superset {' '.join(arguments)} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 
 
-def bootstrap(force: bool = False) -> str:
+def bootstrap(force: bool = False, assets: Path = ASSETS) -> str:
     """Do what is missing; gives what was done in a few words.
 
+    :raises AssetError: a file of ``assets`` is none
     :raises BootstrapError: when a setting is missing or one of Superset's own commands fails
     """
-    bundle = Bundle.load()
+    bundle = Bundle.load(assets)
     memory = Memory(_required("SUPERSET_METADATA_DSN"))
     try:
         done = []
@@ -136,23 +139,25 @@ def _apply(bundle: Bundle) -> None:
     from superset.app import create_app  # noqa: PLC0415
 
     with create_app().app_context():
-        from superset_config.apply import apply, ensure_admin  # noqa: PLC0415
+        from superset_config.apply import apply, ensure_admin, ensure_reporter  # noqa: PLC0415
 
         ensure_admin(_required("SUPERSET_USER"), _required("SUPERSET_PASSWORD"))
         apply(bundle, _required("READER_DSN"), _required("SUPERSET_USER"))
+        ensure_reporter(_required("SUPERSET_REPORTER_PASSWORD"))
 
 
 def main() -> int:
     """Entry point; the last line on standard output says what was done."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--force", action="store_true", help="do everything again, whatever is remembered")
+    parser.add_argument("--assets", type=Path, default=ASSETS, help="folder of the reviewed files")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     os.environ.setdefault("SUPERSET_CONFIG_PATH", str(ROOM / "superset_config.py"))
     os.environ.setdefault("FLASK_APP", "superset.app:create_app()")
     try:
-        done = bootstrap(arguments.force)
-    except BootstrapError as error:
+        done = bootstrap(arguments.force, arguments.assets)
+    except (BootstrapError, AssetError) as error:
         sys.stderr.write(f"superset: {error}\n")
         return 1
     sys.stdout.write(f"superset: {done}\n")

@@ -17,6 +17,8 @@ from superset_config.queries import query_context
 
 ROOM = Path(__file__).parent
 ASSETS = ROOM / "assets"
+WAREHOUSE = "databases/warehouse.yaml"
+"""The database whose address and password come from READER_DSN."""
 KINDS = ("databases", "datasets", "charts", "dashboards")
 
 
@@ -87,14 +89,14 @@ class Bundle:
 
         Every asset is marked as managed elsewhere, so that Superset's pages do not offer to edit what the next import
         would undo. Charts get the query that their parameters ask for: without it the REST API cannot give a chart's
-        data. Databases get ``database_uri``, whose password the importer takes apart from it.
+        data. The warehouse gets ``database_uri``, whose password the importer takes apart from it.
         """
         contents = {"metadata.yaml": self.metadata}
         for asset in self.assets:
             content = {**asset.content, "is_managed_externally": True}
             if asset.kind == "charts":
                 content["query_context"] = json.dumps(query_context(content["params"]))
-            if asset.kind == "databases":
+            if asset.path == WAREHOUSE:
                 content["sqlalchemy_uri"] = database_uri
             contents[asset.path] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         return contents

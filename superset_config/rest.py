@@ -41,11 +41,52 @@ class Superset:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
         self._http.close()
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        """What ``/api/v1/<path>`` answers.
+
+        :raises SupersetError: it is refused
+        """
+        return self._json(self._http.get(f"/api/v1/{path}", params=query))
+
+    def try_get(self, path: str) -> httpx.Response:
+        """What ``/api/v1/<path>`` answers, whatever it is."""
+        return self._http.get(f"/api/v1/{path}")
+
+    def download(self, path: str) -> bytes:
+        """The file that ``/api/v1/<path>`` gives.
+
+        :raises SupersetError: it is refused
+        """
+        answer = self.try_get(path)
+        if not answer.is_success:
+            raise SupersetError(f"GET {answer.request.url.path}: {answer.status_code} {answer.text[:500]}")
+        return answer.content
+
+    def send(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Have something changed at ``/api/v1/<path>``.
+
+        :raises SupersetError: it is refused
+        """
+        return self._json(self.try_send(method, path, content))
+
+    def try_send(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The answer to a change at ``path``, whatever it is: in ``/api/v1/``, or from ``/`` as a browser asks it."""
+        if path.startswith("/"):
+            self._begin_session()
+        if "X-CSRFToken" not in self._http.headers:
+            self._http.headers["X-CSRFToken"] = str(self.get("security/csrf_token/")["result"])
+            self._http.headers["Referer"] = str(self._http.base_url)
+        return self._http.request(method, path if path.startswith("/") else f"/api/v1/{path}", json=content)
 
     @staticmethod
     def _json(answer: httpx.Response) -> dict[str, Any]:
-        if answer.status_code != httpx.codes.OK:
+        if not answer.is_success:
             asked = f"{answer.request.method} {answer.request.url.path}"
             raise SupersetError(f"{asked}: {answer.status_code} {answer.text[:500]}")
         content: dict[str, Any] = answer.json()

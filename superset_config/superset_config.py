@@ -5,6 +5,12 @@
 | `SUPERSET_METADATA_DSN` | Superset's own database, `postgresql+psycopg2://…/superset` (required) |
 | `SUPERSET_SECRET_KEY` | signs sessions and encrypts stored passwords; at least 32 characters (required) |
 | `REDIS_URL` | cache of query results and filter states, `redis://host:port/db` (required) |
+| `READER_DSN` | the warehouse, as the role that sees every tenant (required) |
+| `TENANT_LOGIN_KEY` | from which the passwords of tenants' roles follow (required) |
+| `SUPERSET_URL` | how people reach Superset: links in mails begin with it (required) |
+| `LAKE_CATALOG_URI`, `LAKE_WAREHOUSE` | the lake's catalog and bucket, for SQL Lab |
+| `S3_ENDPOINT`, `AWS_REGION`, `LAKE_ACCESS_KEY_ID`, `LAKE_SECRET_ACCESS_KEY` | its store, with a key pair that reads |
+| `SMTP_HOST` and its like | the mail server (docs/settings.md); without one no mail is sent |
 | `SUPERSET_BEHIND_TLS` | `1` where a proxy in front speaks HTTPS: cookies are HTTPS-only, `X-Forwarded-*` counts |
 | `SUPERSET_TENANT_NAME` | the name in the browser's title bar, default `Watershed` |
 
@@ -14,6 +20,7 @@ root has to be on `PYTHONPATH`: the datasets' SQL uses the macros beside this fi
 
 import os
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +57,14 @@ def _secret(name: str) -> str:
     return value
 
 
-def _with_our_templates(app: Any) -> None:
-    """Let the templates of this room take the place of Superset's of the same name."""
+def _ours(app: Any) -> None:
+    """Superset with what is ours: templates instead of its own of the same name, account pages, lists by tenant."""
+    from superset_config import accounts, security  # noqa: PLC0415 - they load Superset, which loads this file
+
     app.jinja_loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent / "templates"), app.jinja_loader])
+    app.register_blueprint(accounts.pages)
+    app.appbuilder.add_api(accounts.AccountsApi)
+    security.confine_lists()
 
 
 def _cache(prefix: str, seconds: float) -> dict[str, Any]:
@@ -79,9 +91,10 @@ BABEL_DEFAULT_LOCALE = "en"
 BABEL_DEFAULT_TIMEZONE = "UTC"
 D3_FORMAT = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["", ""]}
 
-# Charts may lag the marts by this much; marts change at most once a minute.
 CACHE_CONFIG = _cache("objects", timedelta(days=1).total_seconds())
-DATA_CACHE_CONFIG = _cache("data", 30)
+# Not how long a chart may be stale: a publication changes the key (superset_config/security.py), so that no answer from
+# before it is taken. This is only how long an answer lies there when nothing is published.
+DATA_CACHE_CONFIG = _cache("data", timedelta(hours=1).total_seconds())
 FILTER_STATE_CACHE_CONFIG = {
     **_cache("filters", timedelta(days=90).total_seconds()),
     "REFRESH_TIMEOUT_ON_RETRIEVAL": True,
@@ -122,6 +135,16 @@ FEATURE_FLAGS = {
 JINJA_CONTEXT_ADDONS = MACROS
 # The datasets are the reviewed ones of this repository; a file uploaded into the warehouse would not be.
 ALLOWED_EXTENSIONS: set[str] = set()
+
+for _name in ("READER_DSN", "SUPERSET_URL"):
+    _required(_name)
+_secret("TENANT_LOGIN_KEY")
+if find_spec("superset"):  # not where only the settings are tested
+    from superset_config.security import WatershedSecurityManager, connect_as_tenant, only_colleagues
+
+    CUSTOM_SECURITY_MANAGER = WatershedSecurityManager
+    DB_CONNECTION_MUTATOR = connect_as_tenant
+    EXTRA_RELATED_QUERY_FILTERS = {"user": only_colleagues}
 
 WTF_CSRF_ENABLED = True
 WTF_CSRF_TIME_LIMIT = int(timedelta(days=7).total_seconds())
@@ -164,7 +187,7 @@ TALISMAN_CONFIG = {
     "session_cookie_secure": BEHIND_TLS,
 }
 
-FLASK_APP_MUTATOR = _with_our_templates
+FLASK_APP_MUTATOR = _ours
 
 # Watershed's own colours, calm and readable for the colour-blind; dark is for what is final, pale for what is open.
 THEME_DARK = None

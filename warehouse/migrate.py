@@ -11,8 +11,8 @@ from contracts.model import Contract
 from warehouse.ddl import SCHEMA, TableChange, plan
 
 SCHEMA_FILES = Path(__file__).resolve().parent / "schema"
-BEFORE_ROLLUPS = ("schemas.sql", "ledger.sql", "sketch.sql", "rollups.sql", "marts.sql")
-AFTER_ROLLUPS = ("grants.sql",)
+BEFORE_ROLLUPS = ("schemas.sql", "ledger.sql", "tenants.sql", "alerts.sql", "sketch.sql", "rollups.sql", "marts.sql")
+AFTER_ROLLUPS = ("grants.sql", "row_security.sql")
 LOCK_TIMEOUT = "30s"
 """A change of a table waits for its readers and stops new ones meanwhile: not for longer than this."""
 

@@ -24,7 +24,9 @@ LOGBACK = """\
 BUCKET = "lake"
 REGION = "us-east-1"
 OPERATOR = ""
-READ_ONLY = {OPERATOR: False, "lander": False, "load": True, "maintain": False, "report": False}
+READ_ONLY = {
+    OPERATOR: False, "lander": False, "load": True, "maintain": False, "report": False, "superset": True,
+}  # fmt: skip
 """The key pairs, by whom they are given to, and whether they only read. The operator's goes into ``.local/env``."""
 
 

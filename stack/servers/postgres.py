@@ -19,12 +19,28 @@ from stack.settings import StackSettings
 DATABASES = {"warehouse": "watershed", "catalog": "catalog", "airflow": "airflow", "superset": "superset"}
 """Databases and the role that owns each."""
 ROLES = (
-    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "catalog", "spark", "airflow",
+    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "catalog", "spark",
+    "airflow",
     "superset",
 )  # fmt: skip
+TENANTS = "tenants"
+"""The group of the roles of tenants, each a log-in that sees its own rows (``warehouse/schema/row_security.sql``)."""
+MAY_CREATE_ROLES = "watershed"
+"""Makes the roles of tenants; since Postgres 16 that right reaches only roles that it made itself."""
 MAY_CONNECT = {
-    "warehouse": ("watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer"),
-    "catalog": ("catalog", "lander", "maintainer", "spark"),
+    "warehouse": (
+        "watershed",
+        "loader",
+        "dbt",
+        "gate",
+        "publisher",
+        "reader",
+        "lander",
+        "maintainer",
+        "alerter",
+        TENANTS,
+    ),
+    "catalog": ("catalog", "lander", "maintainer", "spark", "superset"),
     "airflow": ("airflow",),
     "superset": ("superset",),
 }
@@ -32,6 +48,7 @@ OF_THE_CATALOG: Mapping[str, LiteralString] = {
     "lander": "select, insert, update, delete",
     "maintainer": "select, update",
     "spark": "select",
+    "superset": "select",
 }
 """What roles that do not own the lake's catalog may do with its tables, those to come included."""
 UNPRIVILEGED = "nobody"
@@ -137,8 +154,16 @@ def step_roles(settings: StackSettings, secrets: Mapping[str, str]) -> Step:
             have = {row[0] for row in connection.execute("select rolname from pg_roles")}
             for role in ROLES:
                 verb = "alter" if role in have else "create"
-                statement = sql.SQL("{} role {} login nosuperuser nocreatedb nocreaterole password {}")
-                connection.execute(statement.format(sql.SQL(verb), sql.Identifier(role), sql.Literal(secrets[role])))
+                makes = "createrole" if role == MAY_CREATE_ROLES else "nocreaterole"
+                statement = sql.SQL("{} role {} login nosuperuser nocreatedb {} password {}").format(
+                    sql.SQL(verb), sql.Identifier(role), sql.SQL(makes), sql.Literal(secrets[role])
+                )
+                connection.execute(statement)
+            if TENANTS not in have:
+                connection.execute(sql.SQL("create role {} nologin").format(sql.Identifier(TENANTS)))
+            # May put others into the group, and neither becomes a member nor gets its rights.
+            member = sql.SQL("grant {} to {} with admin true, inherit false, set false")
+            connection.execute(member.format(sql.Identifier(TENANTS), sql.Identifier(MAY_CREATE_ROLES)))
             databases = {row[0] for row in connection.execute("select datname from pg_database")}
             for database, owner in DATABASES.items():
                 name = sql.Identifier(database)
@@ -146,8 +171,9 @@ def step_roles(settings: StackSettings, secrets: Mapping[str, str]) -> Step:
                     connection.execute(sql.SQL("create database {} owner {}").format(name, sql.Identifier(owner)))
                 connection.execute(sql.SQL("revoke all on database {} from public").format(name))
                 for role in MAY_CONNECT[database]:
-                    grant = sql.SQL("grant connect, temporary on database {} to {}")
-                    connection.execute(grant.format(name, sql.Identifier(role)))
+                    connect = sql.SQL("connect" if role == TENANTS else "connect, temporary")
+                    grant = sql.SQL("grant {} on database {} to {}")
+                    connection.execute(grant.format(connect, name, sql.Identifier(role)))
         # In one transaction: a lander at work must not be refused in between.
         with psycopg.connect(dsn(settings, secrets, "catalog", "catalog")) as connection:
             for role, rights in OF_THE_CATALOG.items():

@@ -1,10 +1,12 @@
 -- Who may do what. Taken away first and given anew, so that a right that leaves this file leaves the database.
 -- The roles belong to the stack; what dbt makes in its schemas it grants to gate and publisher itself (`+grants`).
 
-revoke all on all tables in schema rollups, ledger, marts from loader, dbt, gate, publisher, reader, lander, maintainer;
-revoke all on all sequences in schema ledger from loader, dbt, gate, publisher, reader, lander, maintainer;
+revoke all on all tables in schema rollups, ledger, marts
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter;
+revoke all on all sequences in schema ledger
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter;
 revoke all on schema rollups, ledger, staging, intermediate, marts_build, marts
-from loader, dbt, gate, publisher, reader, lander, maintainer;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter;
 
 grant usage on schema sketch to loader, dbt, gate, publisher, reader, maintainer;
 
@@ -51,3 +53,11 @@ grant select, insert, update on ledger.lake_floor to maintainer;
 -- reader: dashboards and clients, finished numbers only.
 grant usage on schema marts to reader;
 grant select on all tables in schema marts to reader;
+
+-- alerter: judges finished numbers, and remembers what it has told.
+grant usage on schema marts, ledger, sketch to alerter;
+grant select on all tables in schema marts to alerter;
+grant select, insert, update on ledger.incidents to alerter;
+grant select, insert on ledger.reports to alerter;
+
+-- tenants: what people of one tenant may read, each its own rows, is in row_security.sql.

@@ -71,6 +71,10 @@ def posts() -> Iterator[tuple[str, list[dict[str, str]]]]:
     server.server_close()
 
 
+def mailed_by(sink: MailSink) -> dict[str, str]:
+    return {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(sink.server_address[1]), "SMTP_STARTTLS": "false"}
+
+
 def notify(state: str, **settings: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from cli.main import main; main()", "notify", state, *WORDS, "--json"]
     env = {**os.environ, "WATERSHED_ROOM": "notify", **settings}
@@ -82,8 +86,8 @@ def test_an_alert_reaches_the_webhook_and_the_mailbox_with_the_runbooks_link(mai
     done = notify(
         "failed",
         ALERT_WEBHOOK_URL=url,
-        ALERT_EMAIL_TO="night@example.org,day@example.org",
-        ALERT_SMTP_URL=f"smtp://127.0.0.1:{mails.server_address[1]}",
+        ALERTS_TO="night@example.org, day@example.org",
+        **mailed_by(mails),
         ALERT_RUNBOOK_URL="https://example.org/operations",
     )
     assert done.returncode == 0, done.stderr
@@ -107,8 +111,8 @@ def test_one_channel_that_refuses_does_not_keep_the_other_and_is_told(mails):
     done = notify(
         "failed",
         ALERT_WEBHOOK_URL="http://127.0.0.1:1/",
-        ALERT_EMAIL_TO="night@example.org",
-        ALERT_SMTP_URL=f"smtp://127.0.0.1:{mails.server_address[1]}",
+        ALERTS_TO="night@example.org",
+        **mailed_by(mails),
     )
     assert done.returncode == 1
     assert list(json.loads(done.stdout.splitlines()[-1])["failed"]) == ["webhook"]

@@ -14,6 +14,15 @@ SCHEMA = [
     "truncate iceberg_tables",
     "alter table iceberg_tables add column x int",
 ]
+READS_ONLY = [
+    *SCHEMA,
+    "insert into iceberg_tables (catalog_name, table_namespace, table_name) values ('x', 'x', 'x')",
+    "update iceberg_tables set metadata_location = 'x'",
+    "delete from iceberg_tables",
+    "select from iceberg_tables for update",
+    "insert into iceberg_namespace_properties (catalog_name, namespace, property_key) values ('x', 'x', 'x')",
+    "delete from iceberg_namespace_properties",
+]
 MUST_NOT: Mapping[str, list[str]] = {
     "lander": SCHEMA,
     "maintain": [
@@ -22,15 +31,8 @@ MUST_NOT: Mapping[str, list[str]] = {
         "delete from iceberg_tables",
         "delete from iceberg_namespace_properties",
     ],
-    "load": [
-        *SCHEMA,
-        "insert into iceberg_tables (catalog_name, table_namespace, table_name) values ('x', 'x', 'x')",
-        "update iceberg_tables set metadata_location = 'x'",
-        "delete from iceberg_tables",
-        "select from iceberg_tables for update",
-        "insert into iceberg_namespace_properties (catalog_name, namespace, property_key) values ('x', 'x', 'x')",
-        "delete from iceberg_namespace_properties",
-    ],
+    "load": READS_ONLY,
+    "superset": READS_ONLY,
 }
 MAY: Mapping[str, list[str]] = {
     "lander": [
@@ -41,6 +43,7 @@ MAY: Mapping[str, list[str]] = {
     ],
     "maintain": ["select from iceberg_tables", "update iceberg_tables set metadata_location = null where false"],
     "load": ["select from iceberg_tables", "select from iceberg_namespace_properties"],
+    "superset": ["select from iceberg_tables"],
     "operator": [*SCHEMA[:1], "drop table iceberg_tables", "delete from iceberg_tables"],
 }
 

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 BUCKET = "lake"
-OWNERS = ("operator", "lander", "load", "maintain", "report")
+OWNERS = ("operator", "lander", "load", "maintain", "report", "superset")
 
 
 def client(env: Mapping[str, str], **changes: Any) -> Any:
@@ -24,7 +24,10 @@ def client(env: Mapping[str, str], **changes: Any) -> Any:
 @pytest.fixture(scope="module")
 def logins(stack: Any) -> dict[str, Mapping[str, str]]:
     """What each was given."""
-    return {"operator": stack.env, **{owner: stack.own(owner) for owner in OWNERS[1:]}}
+    found = {"operator": stack.env, **{owner: stack.own(owner) for owner in OWNERS[1:]}}
+    superset = found["superset"]
+    superset |= {f"AWS_{name}": superset[f"LAKE_{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +68,12 @@ CHANGES: Mapping[str, Callable[[Any, str], Any]] = {
 }
 
 
+@pytest.mark.parametrize("reader", ["load", "superset"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_load_only_reads(s3, key, change):
+def test_who_reads_only_reads(s3, key, change, reader):
     before = sorted(bucket["Name"] for bucket in s3["operator"].list_buckets()["Buckets"])
     with pytest.raises(ClientError) as refusal:
-        CHANGES[change](s3["load"], key)
+        CHANGES[change](s3[reader], key)
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] in {403, 501}, refusal.value
     assert s3["operator"].get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"as it was"
     listed = s3["operator"].list_objects_v2(Bucket=BUCKET, Prefix=key)["Contents"]

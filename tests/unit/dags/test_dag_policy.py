@@ -42,7 +42,7 @@ def test_every_dag_tells_in_the_ui_what_it_does_and_what_to_do_when_it_fails(fac
 def test_every_dag_is_tagged_as_ours_and_with_how_often_it_runs(facts: Facts) -> None:
     for dag_id, dag in facts["dags"].items():
         assert "watershed" in dag["tags"], dag_id
-        assert len(set(dag["tags"]) & {"each minute", "daily", "by hand"}) == 1, dag_id
+        assert len(set(dag["tags"]) & {"each minute", "every five minutes", "daily", "by hand"}) == 1, dag_id
 
 
 def test_no_dag_overlaps_itself_or_catches_up_or_runs_for_ever(facts: Facts) -> None:
@@ -120,7 +120,7 @@ def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) 
 
 def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
     rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
-    rooms |= {"lake maintain": "maintain", "report": "report"}
+    rooms |= {"lake maintain": "maintain", "report": "report", "alerts": "alerts"}
     seen = set()
     for name, found in tasks(facts):
         if found["type"] == "WatershedOperator":

@@ -22,10 +22,21 @@ HELD = {
     "dbt": {"dbt"},
     "gate": {"gate"},
     "publish": {"publisher"},
+    "alerts": {"alerter"},
+    "mail_report": {"alerter", "superset_reporter"},
     "docs-build": {"dbt"},
     "docs": set(),
     "airflow": set(),
-    "superset": {"reader", "redis_superset", "superset_admin"},
+    "superset": {
+        "s3_superset_access",
+        "s3_superset_secret",
+        "superset",
+        "reader",
+        "redis_superset",
+        "superset_admin",
+        "superset_reporter",
+        "tenant_login_key",
+    },
 }
 ADMINISTRATORS = {"postgres", "kafka_broker"}
 """Who may do everything to a server: with the stack alone, which starts and prepares the servers."""

@@ -146,7 +146,7 @@ def test_the_import_marks_assets_as_managed_elsewhere_and_gives_charts_their_que
     for path, content in parsed.items():
         if path.startswith("charts/"):
             assert len(json.loads(content["query_context"])["queries"]) == 1
-        if path.startswith("databases/"):
+        if path == "databases/warehouse.yaml":
             assert content["sqlalchemy_uri"] == "postgresql+psycopg2://reader:XXXXXXXXXX@h:5432/w"
 
 
@@ -178,4 +178,11 @@ def test_a_chart_type_without_a_query_is_named() -> None:
 def test_roles_are_named_once_and_build_on_superset_s_own() -> None:
     roles = yaml.safe_load((ROOM / "roles.yaml").read_text(encoding="utf-8"))
     assert len({role["name"] for role in roles}) == len(roles)
-    assert {role["like"] for role in roles} <= {"Gamma", "Alpha"}
+    assert {role["like"] for role in roles if "like" in role} == {"Gamma", "Alpha"}
+
+
+def test_no_role_is_handed_every_dataset_or_database() -> None:
+    for role in yaml.safe_load((ROOM / "roles.yaml").read_text(encoding="utf-8")):
+        if role.get("like") == "Alpha":
+            for everything in ("all_database_access", "all_datasource_access"):
+                assert [everything, everything] in role["without"]

@@ -17,6 +17,9 @@ GOOD = {
     "SUPERSET_SECRET_KEY": "k" * 42,
     "SUPERSET_METADATA_DSN": "postgresql+psycopg2://superset:x@localhost/superset",
     "REDIS_URL": "redis://localhost:6379/0",
+    "READER_DSN": "postgresql://reader:x@localhost/warehouse",
+    "SUPERSET_URL": "http://localhost",
+    "TENANT_LOGIN_KEY": "t" * 64,
 }
 
 

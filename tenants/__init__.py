@@ -1,0 +1,1 @@
+"""Makes a tenant everywhere it has to be known: write keys, the warehouse, Superset."""

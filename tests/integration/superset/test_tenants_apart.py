@@ -1,0 +1,239 @@
+"""What one tenant's people are never shown of another's, by whichever of Superset's ways they ask."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import httpx
+import psycopg
+import pytest
+
+from superset_config.bundle import Bundle
+from superset_config.rest import Superset, SupersetError
+from tests.integration.superset.conftest import Home, publish_rows, sql_lab
+from warehouse import tenant_login
+
+Homes = tuple[Home, Home]
+CHARTS = [chart.path for chart in Bundle.load().of("charts")]
+DATASETS = [dataset.path for dataset in Bundle.load().of("datasets")]
+EVERYTHING = "select tenant, sum(page_views) as views from marts.region_daily group by tenant"
+
+
+@pytest.fixture(scope="session")
+def ids(administrator: Superset) -> dict[str, int]:
+    """Superset's number of each asset, by path."""
+    bundle = Bundle.load()
+    found = {}
+    for resource in ("chart", "dataset", "database", "dashboard"):
+        present = administrator.by_uuid(resource)
+        found |= {asset.path: int(present[asset.uuid]["id"]) for asset in bundle.of(f"{resource}s")}
+    return found
+
+
+@pytest.fixture(scope="session")
+def database_id(ids: dict[str, int]) -> int:
+    return ids["databases/warehouse.yaml"]
+
+
+@pytest.mark.parametrize("path", CHARTS)
+def test_a_chart_shows_each_tenant_its_own_rows(homes: Homes, ids: dict[str, int], path: str) -> None:
+    for client, mine, other in ((homes[0].analyst, *homes), (homes[1].viewer, *homes[::-1])):
+        shown = json.dumps(client.chart_rows(ids[path]))
+        assert other.name not in shown
+        assert other.page not in shown
+        assert shown != "[]"
+        assert client.chart_rows(ids[path], {"tenant": [other.name]}) == [], mine.name
+
+
+def test_a_number_is_the_tenant_s_own(homes: Homes, ids: dict[str, int]) -> None:
+    for home, views in zip(homes, (1000, 20), strict=True):
+        rows = home.viewer.chart_rows(ids["charts/page_views.yaml"])
+        assert sum(value for row in rows for name, value in row.items() if "views" in name.lower()) == views, rows
+
+
+def test_the_older_address_of_the_map_shows_each_tenant_its_own_rows(homes: Homes, ids: dict[str, int]) -> None:
+    shown = [home.viewer.explored(ids["charts/world_map.yaml"]) for home in homes]
+    assert [[row["m1"] for row in rows] for rows in shown] == [[1000], [20]]
+
+
+@pytest.mark.parametrize("path", DATASETS)
+def test_samples_of_a_dataset_are_the_tenant_s_own(homes: Homes, ids: dict[str, int], path: str) -> None:
+    query = f"datasource_type=table&datasource_id={ids[path]}&per_page=100&page=1"
+    for mine, other in (homes, homes[::-1]):
+        answer = mine.analyst.try_send("POST", f"/datasource/samples?{query}", {})
+        assert answer.status_code == httpx.codes.OK, answer.text
+        assert other.name not in answer.text
+        assert other.page not in answer.text
+
+
+def test_the_values_that_a_filter_offers_are_the_tenant_s_own(homes: Homes, ids: dict[str, int]) -> None:
+    dataset = ids["datasets/warehouse/page_views_by_page.yaml"]
+    for mine in homes:
+        for column, value in (("tenant", mine.name), ("page_name", mine.page)):
+            offered = mine.analyst.get(f"datasource/table/{dataset}/column/{column}/values/")["result"]
+            assert offered == [value]
+
+
+def ask(client: Superset, chart_id: int) -> dict[str, Any]:
+    """A chart's answer, from the cache where it is there."""
+    return client.get(f"chart/{chart_id}/data/")["result"][0]
+
+
+def test_a_cached_answer_is_not_given_to_another_tenant(
+    homes: Homes, administrator: Superset, ids: dict[str, int]
+) -> None:
+    chart = ids["charts/top_pages.yaml"]
+    mine, other = homes
+    ask(administrator, chart)
+    for home in (mine, other):
+        first, second = ask(home.viewer, chart), ask(home.analyst, chart)
+        assert second["is_cached"]
+        assert first["cache_key"] == second["cache_key"]
+        assert {row["page_name"] for row in second["data"]} == {home.page}
+    assert ask(mine.viewer, chart)["cache_key"] != ask(other.viewer, chart)["cache_key"]
+
+
+def test_an_answer_over_a_dataset_without_a_rule_is_cached_apart_too(
+    homes: Homes, administrator: Superset, database_id: int
+) -> None:
+    mine, _ = homes
+    asked = {"database": database_id, "schema": "marts", "table_name": f"own_{mine.name}", "sql": EVERYTHING}
+    dataset = mine.analyst.send("POST", "dataset/", asked)["id"]
+    query = {"columns": ["tenant"], "metrics": [], "row_limit": 100, "filters": []}
+    context = {"datasource": {"id": dataset, "type": "table"}, "queries": [query], "result_type": "full"}
+    everybody = administrator.send("POST", "chart/data", context)["result"][0]
+    assert len(everybody["data"]) > 1
+    seen = mine.analyst.send("POST", "chart/data", context)["result"][0]
+    assert [row["tenant"] for row in seen["data"]] == [mine.name]
+
+
+ESCAPES = (
+    EVERYTHING,
+    f"set role reader; {EVERYTHING}",
+    f"reset role; {EVERYTHING}",
+    f"select set_config('role', 'reader', false); {EVERYTHING}",
+    f"select set_config('row_security', 'off', false); {EVERYTHING}",
+    f"set session authorization reader; {EVERYTHING}",
+    "select tenant, page_views as views from marts.region_hourly where tenant <> '' or true",
+    "with everything as (table marts.page_daily) select tenant, page_name from everything",
+    "select query_to_xml('select tenant from marts.region_daily', true, true, '')",
+    "select (xpath('/x', query_to_xml('select * from marts.page_daily', true, true, '')))",
+    "select most_common_vals::text from pg_stats where schemaname = 'marts'",
+    "select {{ 'tenant from marts.region_daily' }}",
+)
+
+
+@pytest.mark.parametrize("sql", ESCAPES)
+def test_whatever_is_typed_in_sql_lab_other_tenants_rows_do_not_come(homes: Homes, database_id: int, sql: str) -> None:
+    mine, other = homes
+    answer = sql_lab(mine.analyst, database_id, sql)
+    assert other.name not in answer.text
+    assert other.page not in answer.text
+
+
+def test_sql_lab_answers_an_analyst_over_the_marts(homes: Homes, database_id: int) -> None:
+    for home, views in zip(homes, (1000, 20), strict=True):
+        answer = sql_lab(home.analyst, database_id, EVERYTHING)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        assert [(row["tenant"], int(row["views"])) for row in answer.json()["data"]] == [(home.name, views)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from ledger.tenants",
+        "select * from rollups.page_view_minute",
+        "delete from marts.region_daily",
+        "create table marts.mine (x int)",
+    ],
+)
+def test_sql_lab_reaches_nothing_but_the_marts_and_changes_nothing(homes: Homes, database_id: int, sql: str) -> None:
+    answer = sql_lab(homes[0].analyst, database_id, sql)
+    assert not answer.is_success, answer.text
+
+
+def test_a_viewer_has_no_sql_lab(homes: Homes, database_id: int) -> None:
+    assert sql_lab(homes[0].viewer, database_id, "select 1").status_code == httpx.codes.FORBIDDEN
+
+
+def test_who_is_of_no_tenant_sees_nothing(stranger: Superset, homes: Homes, ids: dict[str, int]) -> None:
+    with pytest.raises(SupersetError, match="belong to no tenant"):
+        stranger.chart_rows(ids["charts/page_views.yaml"])
+    answer = sql_lab(stranger, ids["databases/warehouse.yaml"], EVERYTHING)
+    assert not answer.is_success
+    assert homes[0].name not in answer.text
+
+
+def test_the_administrator_sees_every_tenant(administrator: Superset, homes: Homes, ids: dict[str, int]) -> None:
+    for home in homes:
+        rows = administrator.chart_rows(ids["charts/top_pages.yaml"], {"tenant": [home.name]})
+        assert [row["page_name"] for row in rows] == [home.page]
+
+
+def login(env: Mapping[str, str], tenant: str) -> str:
+    at = urlsplit(env["WAREHOUSE_DSN"])
+    password = tenant_login.password(env["TENANT_LOGIN_KEY"], tenant)
+    return urlunsplit(at._replace(netloc=f"{quote(tenant_login.role(tenant))}:{password}@{at.hostname}:{at.port}"))
+
+
+def test_postgres_itself_keeps_the_rows_apart(superset_env: Mapping[str, str], homes: Homes) -> None:
+    with psycopg.connect(login(superset_env, homes[0].name), autocommit=True) as connection:
+        assert connection.execute("select distinct tenant from marts.region_daily").fetchall() == [(homes[0].name,)]
+        for words in (
+            "set role reader",
+            "set session authorization reader",
+            f'set role "{tenant_login.role(homes[1].name)}"',
+            "set row_security = off; select * from marts.region_daily",
+            "alter role current_user superuser",
+            "create table marts.mine (x int)",
+            "create temp table mine (x int)",
+            "grant tenants to reader",
+        ):
+            with pytest.raises(psycopg.Error):
+                connection.execute(words)
+            connection.execute("reset all")
+
+
+def test_every_mart_with_tenants_has_row_security(superset_env: Mapping[str, str]) -> None:
+    with psycopg.connect(superset_env["WAREHOUSE_DSN"]) as connection:
+        open_ = connection.execute(
+            """
+            select c.relname from pg_class as c
+            where c.relnamespace = 'marts'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+            and has_table_privilege('tenants', c.oid, 'select')
+            and not (c.relrowsecurity and exists (
+                select from pg_policy as p where p.polrelid = c.oid and p.polname = 'own_tenant'
+            ))
+            """
+        ).fetchall()
+        readable = connection.execute(
+            "select count(*) from pg_tables where schemaname = 'marts'"
+            " and has_table_privilege('tenants', format('%I.%I', schemaname, tablename), 'select')"
+        ).fetchone()
+    assert open_ == []
+    assert readable is not None
+    assert readable[0] >= 6
+
+
+def test_a_chart_is_asked_once_and_not_stale_after_a_publication(
+    superset_env: Mapping[str, str], homes: Homes, ids: dict[str, int]
+) -> None:
+    chart = ids["charts/top_pages.yaml"]
+    _, home = homes
+    ask(home.viewer, chart)
+    assert all(ask(home.viewer, chart)["is_cached"] for _ in range(5))
+    publish_rows(superset_env["WAREHOUSE_DSN"], home.name, 21, home.page)
+    fresh = ask(home.viewer, chart)
+    assert not fresh["is_cached"]
+    assert [21 in row.values() for row in fresh["data"]] == [True], fresh["data"]
+    publish_rows(superset_env["WAREHOUSE_DSN"], home.name, 20, home.page)
+
+
+def test_another_tenant_s_publication_leaves_the_cache_alone(
+    superset_env: Mapping[str, str], homes: Homes, ids: dict[str, int]
+) -> None:
+    mine, other = homes
+    ask(mine.viewer, ids["charts/top_pages.yaml"])
+    publish_rows(superset_env["WAREHOUSE_DSN"], other.name, 20, other.page)
+    assert ask(mine.viewer, ids["charts/top_pages.yaml"])["is_cached"]

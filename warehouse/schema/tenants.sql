@@ -1,0 +1,10 @@
+-- The tenants that were created by name (`watershed tenant create`). Others may send and be shown all the same: what has
+-- no row here has the defaults. Idempotent.
+
+create table if not exists ledger.tenants (
+    tenant text primary key,
+    time_zone text not null default 'UTC',
+    created_at timestamptz not null default now()
+);
+comment on table ledger.tenants is 'Tenants that were created; one that only ever sent events has no row.';
+comment on column ledger.tenants.time_zone is 'IANA name of the zone in which the tenant''s business days begin.';

@@ -1,0 +1,104 @@
+"""Tenants in the warehouse: their row in the ledger, and the role by which their people read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import available_timezones
+
+import psycopg
+from psycopg import sql
+
+from contracts.tenant import TENANT, TENANT_RULE
+from warehouse import tenant_login
+
+GROUP = "tenants"
+
+
+class TenantError(Exception):
+    """A tenant cannot be what was asked; the message says why and the way out."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant as the warehouse knows it. ``created_at`` is None for one that only ever sent events."""
+
+    name: str
+    time_zone: str
+    created_at: datetime | None
+    may_log_in: bool
+
+
+def check_name(name: str) -> str:
+    """``name``, when a tenant may be called so.
+
+    :raises TenantError: it may not.
+    """
+    if TENANT.fullmatch(name) is None:
+        raise TenantError(f"tenant {name!r}: {TENANT_RULE}")
+    return name
+
+
+def ensure_tenant(dsn: str, key: str, name: str, time_zone: str | None = None) -> bool:
+    """Have ``name`` in the ledger and its role able to log in; True when it was not in the ledger before.
+
+    :param time_zone: an IANA name; None leaves what is there (UTC where nothing is)
+    :raises TenantError: the name or the zone is not allowed, or the warehouse refuses.
+    """
+    check_name(name)
+    if time_zone is not None and time_zone not in available_timezones():
+        raise TenantError(f"there is no time zone {time_zone!r}: give an IANA name, such as Europe/Berlin")
+    role = sql.Identifier(tenant_login.role(name))
+    try:
+        with psycopg.connect(dsn) as connection:
+            created = connection.execute(
+                "insert into ledger.tenants (tenant) values (%s) on conflict (tenant) do nothing", (name,)
+            ).rowcount
+            if time_zone is not None:
+                connection.execute(
+                    "update ledger.tenants set time_zone = %s where tenant = %s and time_zone <> %s",
+                    (time_zone, name, time_zone),
+                )
+            if not _role_is_there(connection, name):
+                connection.execute(sql.SQL("create role {} nosuperuser nocreatedb nocreaterole").format(role))
+            password = sql.Literal(tenant_login.password(key, name))
+            connection.execute(sql.SQL("alter role {} login password {}").format(role, password))
+            connection.execute(
+                sql.SQL("grant {} to {} with inherit true, set false").format(sql.Identifier(GROUP), role)
+            )
+    except psycopg.Error as error:
+        raise TenantError(f"the warehouse refuses tenant {name}: {str(error).strip()}") from error
+    return bool(created)
+
+
+def bar_tenant(dsn: str, name: str) -> None:
+    """Let nobody of ``name`` into the warehouse any more. Superset connects anew for each query. Rows stay.
+
+    :raises TenantError: the warehouse refuses.
+    """
+    role = tenant_login.role(check_name(name))
+    try:
+        with psycopg.connect(dsn) as connection:
+            if _role_is_there(connection, name):
+                connection.execute(sql.SQL("alter role {} nologin").format(sql.Identifier(role)))
+    except psycopg.Error as error:
+        raise TenantError(f"the warehouse refuses to bar {name}: {str(error).strip()}") from error
+
+
+def tenants(dsn: str) -> list[Tenant]:
+    """Every tenant that was created or has something in the marts, by name."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            """
+            select n.tenant, coalesce(t.time_zone, 'UTC'), t.created_at, coalesce(r.rolcanlogin, false)
+            from (select tenant from ledger.tenants union select tenant from marts.freshness) as n (tenant)
+            left join ledger.tenants as t using (tenant)
+            left join pg_roles as r on r.rolname = %s || n.tenant
+            order by n.tenant
+            """,
+            (tenant_login.PREFIX,),
+        ).fetchall()
+    return [Tenant(*row) for row in rows]
+
+
+def _role_is_there(connection: psycopg.Connection, name: str) -> bool:
+    found = connection.execute("select from pg_roles where rolname = %s", (tenant_login.role(name),)).fetchone()
+    return found is not None
