@@ -28,7 +28,7 @@ from spark_jobs.session import open_writing_session
 from spark_jobs.settings import MaintainSettings
 
 DAYS = 30
-ASKED = 5
+ASKED = 3
 """How often each question is asked; the median counts."""
 
 
@@ -45,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000, help="page views a day")
-    parser.add_argument("--commits", type=int, default=24, help="commits a day")
+    parser.add_argument("--files", type=int, default=24, help="files a day")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options = parser.parse_args(arguments)
     adopt_stack_environment()
     with bench_types() as bench:
         contract = next(c for c in bench.contracts if c.type == f"{PREFIX}page_view")
-        fill(bench, contract, options.rows, options.commits)
+        fill(bench, contract, options.rows, options.files)
         settings = MaintainSettings.read()
         spark = open_writing_session(settings)
         try:
@@ -81,19 +81,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fill(bench: Bench, contract: Contract, rows: int, commits: int) -> None:
-    """Thirty days, a commit at a time; each commit holds a part of its day."""
+def fill(bench: Bench, contract: Contract, rows: int, files: int) -> None:
+    """Thirty days of many small files, as many as a lander that commits so often would leave."""
     table = bench.catalog.load_table(contract.table)
     seeded = random.Random(1)  # noqa: S311 - repeatable data, no secret
-    some = [row(contract, START, 0, i, seeded) for i in range(rows // commits)]
-    for number in range(DAYS * commits):
-        opened = START + timedelta(days=1) / commits * number
-        step = timedelta(days=1) / commits / len(some)
-        moved = [
-            {**one, "occurred_at": opened + step * i, "received_at": opened + step * i, "land_seq": number + 1}
-            for i, one in enumerate(some)
-        ]
-        table.append(pa.Table.from_pylist(moved, schema=arrow_schema(contract)))
+    some = [row(contract, START, 1, i, seeded) for i in range(rows)]
+    step = timedelta(days=1) / rows
+    for day in range(DAYS):
+        moments = [START + timedelta(days=day) + step * i for i in range(rows)]
+        moved = [{**one, "occurred_at": at, "received_at": at} for one, at in zip(some, moments, strict=True)]
+        part = pa.Table.from_pylist(moved, schema=arrow_schema(contract))
+        if day == 0:
+            # Written in one commit a day, which is quicker to set up: the files are the same.
+            with table.transaction() as transaction:
+                transaction.set_properties({"write.target-file-size-bytes": str(part.nbytes // files)})
+        table.append(part)
 
 
 def ask(spark: SparkSession, contract: Contract) -> dict[str, float]:

@@ -33,7 +33,7 @@ BENCHMARKS: Mapping[str, tuple[str, str]] = {
     ),
     "maintenance": (
         "Maintenance",
-        "Spark's answers (visitors by region) on thirty days of page views, 24 commits and 10,000 rows a day, before"
+        "Spark's answers (visitors by region) on thirty days of page views, 24 files and 10,000 rows a day, before"
         " and after `watershed lake maintain`.",
     ),
 }
