@@ -6,7 +6,15 @@ from typing import Any
 from stack import airflow
 from stack.settings import REPO
 
-EXPECTED = {"load_rollups", "build_marts", "rebuild_marts", "maintain_airflow", "maintain_lake", "daily_report"}
+EXPECTED = {
+    "load_rollups",
+    "build_marts",
+    "check_alerts",
+    "rebuild_marts",
+    "maintain_airflow",
+    "maintain_lake",
+    "daily_report",
+}
 Facts = dict[str, Any]
 
 
