@@ -74,7 +74,7 @@ def _prepared(rows: DataFrame, contract: Contract, columns: Collection[str]) -> 
             holds = holds & _holds(_field(contract, name, columns), condition)
         if measure.kind == "count":
             value = F.lit(1)
-        elif measure.kind == "distinct":
+        elif contract.takes_hash(measure):
             hashed = f"{measure.field}_hash"
             value = F.col(hashed) if hashed in columns else F.lit(None).cast("bigint")
         else:

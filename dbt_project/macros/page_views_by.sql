@@ -10,7 +10,7 @@ with finer as (
         finer.page_views,
         finer.bot_page_views,
         finer.visitors_sketch,
-        date_trunc('{{ claims["period"] }}', finer.period_start, 'UTC') as period_start
+        {{ period_start(claims, "finer.period_start") }} as period_start
     from {{ source }} as finer
     {{ where_claimed("finer", claims) }}
 ),

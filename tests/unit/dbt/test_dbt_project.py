@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from dbt_project.build import PROJECT
+from dbt_project.selection import PROJECT
 from warehouse.marts import MARTS
 
 MODELS = PROJECT / "models"

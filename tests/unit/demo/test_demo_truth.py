@@ -68,7 +68,15 @@ def test_money_is_summed_exactly_and_errors_by_their_bound() -> None:
         _made("request_log", {**log, "status": 500}),
     )
     assert truth.totals["purchase"]["2026-11-20"] == {"revenue": "0.30", "purchases": "2", "quantity": "4"}
-    assert truth.totals["request_log"]["2026-11-20"] == {"requests": "2", "errors": "1", "duration_sum": "5"}
+    assert truth.totals["request_log"]["2026-11-20"] == {
+        "requests": "2",
+        "errors": "1",
+        "client_errors": "1",
+        "duration_sum": "5",
+        "timed": "1",
+        "satisfied": "1",
+        "tolerating": "0",
+    }
 
 
 def test_a_truth_survives_its_file(tmp_path: Path) -> None:
