@@ -231,7 +231,9 @@ def _measure_problems(measure: Measure, names: dict[str, FieldSpec]) -> list[str
         if spec.kind != "string":
             problems.append(f"{at}: distinct counts strings")
     elif spec.kind not in _NUMERIC and (measure.kind, spec.kind) != ("last", "string"):
-        problems.append(f"{at}: {measure.kind} needs an integer or a decimal{' or a string' if measure.kind == 'last' else ''}")
+        problems.append(
+            f"{at}: {measure.kind} needs an integer or a decimal{' or a string' if measure.kind == 'last' else ''}"
+        )
     elif measure.kind == "last" and spec.pii and spec.kind != "string":
         problems.append(f"{at}: {measure.field!r} points to a person, and only of strings is there a hash to take")
     elif measure.kind == "sum" and (spec.precision or 0) > SUM_PRECISION:

@@ -1,4 +1,4 @@
-"""Which models a run has to build: those fed by the event types it claimed, or all when the project is not the one built.
+"""Which models a run builds: those fed by the event types it claimed, or all when the project is not the one built.
 
 A run each minute claims a few types. To build the models of the others would cost seconds and change nothing.
 """
@@ -17,7 +17,7 @@ SCHEMAS = ("staging", "intermediate", "marts_build")
 
 
 def selection(connection: psycopg.Connection, dbt_dir: Path, run_id: UUID) -> tuple[str, ...]:
-    """dbt's ``--select`` values for what ``run_id`` claimed; empty: build everything.
+    """Dbt's ``--select`` values for what ``run_id`` claimed; empty: build everything.
 
     Everything is built when the project changed since it was last built whole, or a relation is not there: the first
     run of a new version makes what it needs, also views that a migration dropped.

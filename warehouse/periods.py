@@ -20,8 +20,8 @@ def touched(mart: Mart, hours: str, tables: tuple[str, ...]) -> str:
         return (
             "select h.tenant, m.start as period_start, m.start + interval '1 minute' as period_end, h.cause"  # noqa: S608 - our own names
             f" from (select tenant, hour, string_agg(distinct cause, ',' order by cause) as cause from {hours} as h"
-            f" where event_type in {types} group by tenant, hour) as h"
-            " cross join lateral generate_series(h.hour, h.hour + interval '59 minutes', interval '1 minute') as m (start)"
+            f" where event_type in {types} group by tenant, hour) as h cross join lateral"
+            " generate_series(h.hour, h.hour + interval '59 minutes', interval '1 minute') as m (start)"
         )
     start = EVER if mart.grain == "ever" else f"date_trunc('{mart.grain}', hour)"
     end = "timestamptz 'infinity'" if mart.grain == "ever" else f"period_start + interval '1 {mart.grain}'"

@@ -37,8 +37,9 @@ class Periods:
         if not hours:
             return cls((), (), (), ())
         given = (
-            "(select * from unnest(%(tenants)s::text[], %(types)s::text[], %(hours)s::timestamptz[], %(causes)s::text[])"
-            " as given (tenant, event_type, hour, cause))"
+            "(select * from unnest("
+            "%(tenants)s::text[], %(types)s::text[], %(hours)s::timestamptz[], %(causes)s::text[]"
+            ") as given (tenant, event_type, hour, cause))"
         )
         periods = touched(mart, given, (f"marts.{mart.name}", f"marts_build.{mart.name}"))
         rows = connection.execute(

@@ -14,20 +14,20 @@
 }}
 
 -- What apps are ranked by: purchases over all currencies, where money cannot be summed, and revenue within each.
-with hours as (
+with sales as (
     select
-        hours.tenant,
-        hours.currency,
-        hours.app_id,
-        {{ period_start(claims, "hours.period_start") }} as period_start,
-        hours.purchases,
-        hours.quantity,
-        hours.revenue
-    from {{ ref("int_sales_hourly") }} as hours
-    {{ where_claimed("hours", claims) }}
+        sales.tenant,
+        sales.currency,
+        sales.app_id,
+        sales.purchases,
+        sales.quantity,
+        sales.revenue,
+        {{ period_start(claims, "sales.period_start") }} as period_start
+    from {{ ref("int_sales_hourly") }} as sales
+    {{ where_claimed("sales", claims) }}
     where
-        hours.purchases > 0
-        and hours.app_id <> '(other)'
+        sales.purchases > 0
+        and sales.app_id <> '(other)'
 ),
 
 final as (
@@ -40,7 +40,7 @@ final as (
         sum(purchases)::bigint as purchases,
         sum(quantity)::bigint as quantity,
         null::numeric(38, 4) as revenue
-    from hours
+    from sales
     group by tenant, app_id, period_start
     union all
     select
@@ -52,7 +52,7 @@ final as (
         sum(purchases)::bigint as purchases,
         sum(quantity)::bigint as quantity,
         sum(revenue)::numeric(38, 4) as revenue
-    from hours
+    from sales
     group by tenant, currency, app_id, period_start
 )
 

@@ -18,13 +18,6 @@ with minutes as (
     select
         minutes.tenant,
         minutes.service,
-        -- Numbers, UUIDs and long hexadecimal names within a path are ids: one route has many.
-        regexp_replace(
-            minutes.path,
-            '/([0-9]+|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{16,})(?=/|$)',
-            '/{id}',
-            'g'
-        ) as route,
         minutes.method,
         minutes.region,
         minutes.period_start,
@@ -35,7 +28,14 @@ with minutes as (
         minutes.duration_sum,
         minutes.satisfied,
         minutes.tolerating,
-        minutes.duration_sketch
+        minutes.duration_sketch,
+        -- Numbers, UUIDs and long hexadecimal names within a path are ids: one route has many.
+        regexp_replace(
+            minutes.path,
+            '/([0-9]+|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{16,})(?=/|$)',
+            '/{id}',
+            'g'
+        ) as route
     from {{ ref("stg_request_log_minute") }} as minutes
     {{ where_claimed("minutes", claims) }}
 ),

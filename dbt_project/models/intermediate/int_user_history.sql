@@ -14,8 +14,8 @@
     )
 }}
 
--- The user history: each user, by keyed hash, on each day on which they were active; the first day is the first row. Exact,
--- because an hour's sketch of one key holds every hash. Nothing derived is kept that a late event could make wrong.
+-- The user history: each user, by keyed hash, on each day on which they were active; the first day is the first row.
+-- Exact, because an hour's sketch of one key holds every hash. Nothing derived is kept that a late event could falsify.
 with hours as (
     select
         signups.tenant,

@@ -43,12 +43,12 @@ final as (
         period_start,
         samples,
         value_sum,
-        (value_sum / nullif(samples, 0))::numeric(38, 10) as value_avg,
         value_min,
         value_max,
         value_last,
         value_last_at,
-        unit
+        unit,
+        (value_sum / nullif(samples, 0))::numeric(38, 10) as value_avg
     from summed
 )
 

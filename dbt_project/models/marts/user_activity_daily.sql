@@ -11,14 +11,22 @@ with days as (
     {{ where_claimed("days", claims, 696) }}
 ),
 
+signup_hours as (
+    select
+        made.tenant,
+        made.signups,
+        {{ period_start(claims, "made.period_start") }} as period_start
+    from {{ ref("int_signups_hourly") }} as made
+    {{ where_claimed("made", claims) }}
+),
+
 signups as (
     select
-        signups.tenant,
-        {{ period_start(claims, "signups.period_start") }} as period_start,
-        sum(signups.signups)::bigint as signups
-    from {{ ref("int_signups_hourly") }} as signups
-    {{ where_claimed("signups", claims) }}
-    group by 1, 2
+        tenant,
+        period_start,
+        sum(signups)::bigint as signups
+    from signup_hours
+    group by tenant, period_start
 ),
 
 active as (
@@ -126,10 +134,10 @@ final as (
         together.daily_active_users,
         windows.weekly_active_users,
         windows.monthly_active_users,
+        together.first_seen_users,
         coalesce(
             together.daily_active_users::numeric / nullif(windows.monthly_active_users, 0), 0
         )::numeric(10, 4) as stickiness,
-        together.first_seen_users,
         together.daily_active_users - together.first_seen_users as returning_users
     from together
     inner join windows

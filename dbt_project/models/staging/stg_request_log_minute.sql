@@ -15,10 +15,10 @@ renamed as (
         client_errors,
         errors,
         timed,
-        coalesce(duration_sum, 0) as duration_sum,
         satisfied,
         tolerating,
-        duration_ms as duration_sketch
+        duration_ms as duration_sketch,
+        coalesce(duration_sum, 0) as duration_sum
     from source
 )
 

@@ -59,7 +59,9 @@ def rows(held: Held, *types: str) -> Iterator[tuple[str, Row]]:
             yield from ((type_, row) for row in found)
 
 
-def grouped(found: Iterable[tuple[str, Row]], grain: Grain, *names: str) -> dict[tuple[Any, ...], list[tuple[str, Row]]]:
+def grouped(
+    found: Iterable[tuple[str, Row]], grain: Grain, *names: str
+) -> dict[tuple[Any, ...], list[tuple[str, Row]]]:
     groups = defaultdict(list)
     for type_, row in found:
         groups[(row["tenant"], grain(row["minute"]), *(row[name] for name in names))].append((type_, row))

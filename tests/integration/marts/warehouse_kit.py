@@ -123,7 +123,7 @@ class Warehouse:
         empty: Iterable[tuple[str, datetime]] = (),
         cause: str = "load",
     ) -> None:
-        """Do what a load of a type does: replace whole minutes and their cells, and mark their hours, in one transaction.
+        """What a load of a type does: replace whole minutes and their cells and mark their hours, in one transaction.
 
         ``rows`` are of the type's rollup; columns left out are null, or empty where they must not be.
         """

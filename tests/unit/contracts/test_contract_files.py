@@ -15,6 +15,7 @@ from contracts.parse import HERE, decimal_pattern, parse, read_json
 from contracts.registry import Registry
 
 Schema = dict[str, Any]
+TAGS: Schema = read_json(HERE / "metric/v1.schema.json")["properties"]["tags"]
 
 
 def _measure(schema: Schema, index: int) -> Schema:
@@ -95,7 +96,7 @@ WRONG: dict[str, tuple[Callable[[Schema], object], str]] = {
         "last needs an integer or a decimal or a string",
     ),
     "the last of a personal number": (
-        lambda s: (_meta(s)["pii"].append("quantity"), _measure(s, 3).update(kind="last", field="quantity")),
+        lambda s: (s["x-watershed"]["pii"].append("quantity"), _measure(s, 3).update(kind="last", field="quantity")),
         "only of strings is there a hash",
     ),
     "distinct numbers": (lambda s: _measure(s, 3).update(field="quantity"), "distinct counts strings"),

@@ -1,5 +1,6 @@
 """The suites as files: named by table and severity, about claimed rows only, and naming tenants."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ def test_every_expectation_gives_the_failing_tenants() -> None:
                 assert "group by tenant" in expectation.failing, f"{suite.name}: {expectation.name}"
                 assert " as observed" in expectation.failing, f"{suite.name}: {expectation.name}"
                 assert expectation.description.endswith("."), f"{suite.name}: {expectation.name}"
+                # Great Expectations fills braces, and takes those of a regular expression for a place to fill.
+                assert set(re.findall(r"{\w*}", expectation.failing)) <= {"{batch}", "{claimed}"}, suite.name
 
 
 def test_a_gate_looks_at_what_its_run_has_in_hand() -> None:
