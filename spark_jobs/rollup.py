@@ -12,7 +12,7 @@ from spark_jobs.dedupe import judged
 from warehouse.ddl import absent_value
 
 ROLLUP, CELL = "rollup", "cell"
-SKETCH_SIZE = 16_384
+SKETCH_SIZE = 65_536
 """How many of the least hashes a distinct sketch keeps; the same number is in warehouse/schema/sketch.sql."""
 ACCURACY = 0.01
 """Relative accuracy of quantile sketches; bucket i holds (g^(i-1), g^i] with g = (1 + accuracy) / (1 - accuracy)."""

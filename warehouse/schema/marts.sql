@@ -1,7 +1,7 @@
 -- The published marts: what charts read. Only publish writes them, whole periods at a time. Idempotent.
 --
 -- Every mart has tenant, period_start (UTC), its dimension, its measures and, as `<measure>_sketch`, the hashes from
--- which distinct counts merge over any range of time: sorted, the 16384 least (exact below that, see sketch.sql).
+-- which distinct counts merge over any range of time: sorted, the 65536 least (exact below that, see sketch.sql).
 -- The columns equal those of the model of the same name in dbt_project/models/marts: a test compares them.
 
 create table if not exists marts.region_hourly (
