@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from dbt_project.build import DbtFailed, run_dbt
+from tests.integration.marts.warehouse_kit import MARTS as VIEWS
 from tests.integration.marts.warehouse_kit import Minute, Warehouse
 from warehouse.marts import MARTS
 
@@ -173,7 +174,7 @@ def _versions(warehouse: Warehouse) -> dict[tuple[object, ...], object]:
         for schema, role in (("marts", "READER"), ("marts_build", "GATE"))
         for mart in MARTS
         for *key, xmin in warehouse.rows(
-            f"select tenant, period_start, {mart.dimensions[0]}, xmin::text from {schema}.{mart.name}", role=role
+            f"select {', '.join(mart.key)}, xmin::text from {schema}.{mart.name}", role=role
         )
     }
 
@@ -190,4 +191,4 @@ def test_a_load_in_the_middle_of_a_build_does_not_make_the_marts_disagree(wareho
         warehouse.load([Minute("a", NOON, views=7)])
     build.join()
     assert warehouse.gate("marts", run_id).failures("stop") == {}
-    assert {views for name in MARTS for views, *_ in warehouse.mart(name.name, "marts_build").values()} == {1}
+    assert {views for name in VIEWS for views, *_ in warehouse.mart(name, "marts_build").values()} == {1}
