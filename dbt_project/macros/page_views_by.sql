@@ -53,19 +53,31 @@ select * from final
     {%- else -%}
         case
             when cardinality(visitors_sketch) < sketch.k() then cardinality(visitors_sketch)
-            else coalesce(
-                (
-                    select case when max(cardinality(hours.visitors_sketch)) < sketch.k() then count(distinct visitor) end
+            when
+                exists (
+                    select 1
                     from {{ ref("int_page_views_hourly") }} as hours
-                    cross join lateral unnest(hours.visitors_sketch) as visitor
                     where
-                        hours.tenant = summed.tenant
-                        and hours.{{ dimension }} = summed.{{ dimension }}
-                        and hours.period_start >= summed.period_start
-                        and hours.period_start < {{ neighbour("day", "summed.period_start", 1) }}
-                ),
-                sketch.distinct_estimate(visitors_sketch)
+                        {{ hours_of_day(dimension) }}
+                        and cardinality(hours.visitors_sketch) >= sketch.k()
+                )
+                then sketch.distinct_estimate(visitors_sketch)
+            else (
+                select count(distinct visitor)
+                from {{ ref("int_page_views_hourly") }} as hours
+                cross join lateral unnest(hours.visitors_sketch) as visitor
+                where
+                    {{ hours_of_day(dimension) }}
             )
         end
     {%- endif -%}
+{%- endmacro %}
+
+
+{# Those hours of int_page_views_hourly that make a day's row. #}
+{% macro hours_of_day(dimension) -%}
+    hours.tenant = summed.tenant
+    and hours.{{ dimension }} = summed.{{ dimension }}
+    and hours.period_start >= summed.period_start
+    and hours.period_start < {{ neighbour("day", "summed.period_start", 1) }}
 {%- endmacro %}
