@@ -61,7 +61,7 @@ def mark_cut_sketches(connection: psycopg.Connection, size: int, contracts: Coll
         where table_schema = 'marts' and data_type = 'ARRAY' and column_name like '%\\_sketch'
         """
     ).fetchall()
-    sketch_of = dict(rows)
+    sketch_of: dict[str, str] = dict(rows)
     for mart in MARTS:
         if mart.name in sketch_of and mart.grain in ("hour", "day", "week", "month"):
             cut = sql.SQL(
