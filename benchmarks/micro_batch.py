@@ -195,7 +195,7 @@ def row(
     data = {spec.name: value(spec, occurred_at, seeded) for spec in contract.fields}
     hashes = {
         f"{name}_hash": int.from_bytes(hashlib.blake2b(str(data[name]).encode(), digest_size=8).digest(), "big") >> 1
-        for name in contract.distinct_fields
+        for name in contract.hashed_fields
     }
     return {
         "event_id": str(uuid.UUID(int=seeded.getrandbits(128))),

@@ -113,7 +113,7 @@ class EventDecoder(Decoder):
         for spec in self.contract.fields:
             values = list(map(attrgetter(self._names[spec.name]), datas))
             columns[spec.name] = _array(spec, values, self._schema.field(spec.name).type)
-        for name in self.contract.distinct_fields:
+        for name in self.contract.hashed_fields:
             values = list(map(attrgetter(self._names[name]), datas))
             columns[f"{name}_hash"] = self._hashes(name, [row.tenant for row in rows], values)
         names = [f.name for f in self._schema if f.name != "land_seq"]

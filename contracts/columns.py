@@ -62,15 +62,15 @@ ENVELOPE = (
 
 
 def lake_columns(contract: Contract) -> tuple[LakeColumn, ...]:
-    """Envelope, then one column per field, then one hash per field that is counted distinct."""
+    """Envelope, then one column per field, then one hash per field that a measure takes the hash of."""
     fields = tuple(
         # Nullable even where the contract requires them: erasure nulls the data and keeps the envelope.
         LakeColumn(f.name, f.kind, False, f.description, f.pii, f.precision, f.scale)
         for f in contract.fields
     )
     hashes = tuple(
-        LakeColumn(f"{name}_hash", "hash", False, f"A keyed 63-bit hash of {name}, for counting distinct ones.")
-        for name in contract.distinct_fields
+        LakeColumn(f"{name}_hash", "hash", False, f"A keyed 63-bit hash of {name}: what leaves the lake in its place.")
+        for name in contract.hashed_fields
     )
     return ENVELOPE + fields + hashes
 
@@ -109,6 +109,8 @@ def _measure_columns(contract: Contract, measure: Measure) -> tuple[RollupColumn
             if spec.kind == "decimal":
                 # A sum outgrows its terms, so it takes all the digits there are.
                 sql_type = f"numeric({38 if measure.kind == 'sum' else spec.precision},{spec.scale})"
+            elif spec.kind == "string" and not contract.takes_hash(measure):
+                sql_type = "text"
             value = column(measure.name, sql_type, measure.description, required=False)
             if measure.kind != "last":
                 return (value,)

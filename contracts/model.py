@@ -75,7 +75,8 @@ class Dimension:
 class Measure:
     """A measure of the rollup, over the events for which every condition of ``where`` holds.
 
-    ``last`` is the value of the latest ``occurred_at``, ties going to the greatest event_id.
+    ``last`` is the value of the latest ``occurred_at``, ties going to the greatest event_id. Of a string that points to
+    a person it is the keyed hash: a personal field never leaves the lake as it is.
     """
 
     name: str
@@ -136,8 +137,12 @@ class Contract:
                 return spec
         raise ContractError(f"{self.type} v{self.version} has no field {name!r}")
 
+    def takes_hash(self, measure: Measure) -> bool:
+        """Whether a measure is made from the keyed hash of its field and not from the field itself."""
+        return measure.kind == "distinct" or (measure.kind == "last" and measure.field in self.pii)
+
     @property
-    def distinct_fields(self) -> tuple[str, ...]:
-        """The fields that a distinct measure counts, in order: each has a ``<field>_hash`` column in the lake."""
-        names = [m.field for m in self.rollup.measures if m.kind == "distinct" and m.field is not None]
+    def hashed_fields(self) -> tuple[str, ...]:
+        """The fields whose hash a measure takes, in order: each has a ``<field>_hash`` column in the lake."""
+        names = [m.field for m in self.rollup.measures if self.takes_hash(m) and m.field is not None]
         return tuple(dict.fromkeys(names))

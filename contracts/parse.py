@@ -156,7 +156,7 @@ def _field(name: str, schema: dict[str, Any], *, required: bool, pii: bool) -> F
 def _problems(contract: Contract) -> list[str]:
     """What the metaschema cannot see: names that collide, fields that do not exist, keys too long for an index."""
     names = {f.name: f for f in contract.fields}
-    hashes = {f"{name}_hash" for name in contract.distinct_fields}
+    hashes = {f"{name}_hash" for name in contract.hashed_fields}
     problems = [f"field {n!r} is a column of the envelope; call it otherwise" for n in names if n in RESERVED]
     problems += [f"field {n!r} is a reserved word of SQL; call it otherwise" for n in names if n in SQL_WORDS]
     problems += [f"field {n!r} is the name of a hash column; call it otherwise" for n in names if n in hashes]
@@ -230,8 +230,12 @@ def _measure_problems(measure: Measure, names: dict[str, FieldSpec]) -> list[str
     if measure.kind == "distinct":
         if spec.kind != "string":
             problems.append(f"{at}: distinct counts strings")
-    elif spec.kind not in _NUMERIC:
-        problems.append(f"{at}: {measure.kind} needs an integer or a decimal")
+    elif spec.kind not in _NUMERIC and (measure.kind, spec.kind) != ("last", "string"):
+        problems.append(
+            f"{at}: {measure.kind} needs an integer or a decimal{' or a string' if measure.kind == 'last' else ''}"
+        )
+    elif measure.kind == "last" and spec.pii and spec.kind != "string":
+        problems.append(f"{at}: {measure.field!r} points to a person, and only of strings is there a hash to take")
     elif measure.kind == "sum" and (spec.precision or 0) > SUM_PRECISION:
         problems.append(f"{at}: a sum would overflow 38 digits; the most to sum exactly is {SUM_PRECISION}")
     return problems

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import psycopg
 
-from dbt_project.build import PROJECT, build, run_dbt
+from dbt_project.build import build, run_dbt
+from dbt_project.selection import PROJECT, models
 from dbt_project.settings import DbtSettings
 from expectations import check, data_docs
 from expectations.settings import DataDocsSettings
@@ -42,7 +43,7 @@ def build_docs(dbt: DbtSettings, site: DataDocsSettings) -> bool:
     pages = (site.site_dir / "dbt" / "index.html", site.data_docs / "index.html")
     if stamp.exists() and stamp.read_text() == _state(inputs, columns) and all(page.exists() for page in pages):
         return False
-    if {path.stem for path in (PROJECT / "models").rglob("*.sql")} - {row[1] for row in columns}:
+    if set(models()) - {row[1] for row in columns}:
         build(dbt, NOBODY, patience=BUILD_SECONDS)
         columns = _columns(dbt)
     _build_dbt_docs(dbt, pages[0])

@@ -9,12 +9,13 @@ import psycopg
 from psycopg import sql
 
 from contracts.registry import Registry
+from demo import charted
 from demo.truth import Truth, Views
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One number that is not what it should be; ``where`` names table, day and (for the mart) region."""
+    """One number that is not what it should be; ``where`` names the table, ``key`` the region or the measure."""
 
     where: str
     day: str
@@ -33,9 +34,10 @@ class Freshness:
 
 
 def marts(connection: psycopg.Connection, truth: Truth) -> list[Difference]:
-    """Where ``marts.region_daily`` of the truth's tenant differs from it. Needs the rights of a reader of ``marts``.
+    """Where the marts of the truth's tenant differ from it. Needs the rights of a reader of ``marts``.
 
-    Every row of the tenant is compared, so a view that was never sent is a difference too.
+    Page views are compared by region and day, the other types by day, and money by currency. Every row of the tenant is
+    compared, so what was never sent is a difference too.
     """
     found = _shown(connection, truth.tenant)
     expected = {(day, region): views for day, regions in truth.views.items() for region, views in regions.items()}
@@ -45,7 +47,18 @@ def marts(connection: psycopg.Connection, truth: Truth) -> list[Difference]:
         )
         for day, region in sorted(expected.keys() | found.keys())
         if expected.get((day, region), Views()) != found.get((day, region), Views())
-    ]
+    ] + _others(connection, truth)
+
+
+def _others(connection: psycopg.Connection, truth: Truth) -> list[Difference]:
+    expected, found = charted.sent(truth), charted.shown(connection, truth.tenant)
+    differences: list[Difference] = []
+    for mart, day, column, currency in sorted(expected.keys() | found.keys()):
+        wanted, have = (Decimal(numbers.get((mart, day, column, currency), 0)) for numbers in (expected, found))
+        if wanted != have:
+            key = f"{column} {currency}".strip()
+            differences.append(Difference(f"marts.{mart}", day, key, f"{wanted:f}", f"{have:f}"))
+    return differences
 
 
 def rollups(connection: psycopg.Connection, truth: Truth, registry: Registry) -> list[Difference]:

@@ -14,6 +14,8 @@ from contracts.registry import Registry
 from demo.generate import Made
 
 PAGE_VIEW = "page_view"
+ACTIVE = ("signup", "purchase")
+"""The types whose users count as active."""
 
 
 class TruthError(Exception):
@@ -31,11 +33,16 @@ class Views:
 
 @dataclass
 class Truth:
-    """Of one tenant. ``views``: by ISO day (UTC) and region; ``totals``: by type, day and measure, as text."""
+    """Of one tenant. ``views``: by ISO day (UTC) and region; ``totals``: by type, day and measure, as text.
+
+    ``money``: by type, day, currency and measure; ``active_users``: by day, who signed up or bought something.
+    """
 
     tenant: str
     views: dict[str, dict[str, Views]] = field(default_factory=dict)
     totals: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    money: dict[str, dict[str, dict[str, dict[str, str]]]] = field(default_factory=dict)
+    active_users: dict[str, int] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
     """How many were sent that are ``new``, ``again`` or ``invalid``."""
     plan: dict[str, Any] = field(default_factory=dict)
@@ -77,6 +84,8 @@ class Tally:
         self._views: dict[tuple[date, str], Views] = {}
         self._people: dict[tuple[date, str], set[int]] = {}
         self._totals: dict[str, dict[date, dict[str, int | Decimal]]] = {}
+        self._money: dict[tuple[str, date, str], dict[str, Decimal]] = {}
+        self._active: dict[date, set[int]] = {}
         self._sent: Counter[str] = Counter()
 
     def add(self, made: Made) -> None:
@@ -91,8 +100,13 @@ class Tally:
             if holds(self._contracts[type_], measure.where, data):
                 term = 1 if measure.field is None else _number(data.get(measure.field))
                 sums[measure.name] = sums.get(measure.name, 0) + term
+                if isinstance(term, Decimal) and "currency" in data:
+                    money = self._money.setdefault((type_, day, data["currency"]), {})
+                    money[measure.name] = money.get(measure.name, Decimal(0)) + term
             else:
                 sums.setdefault(measure.name, 0)
+        if type_ in ACTIVE:
+            self._active.setdefault(day, set()).add(hash(data["user_id"]))
         if type_ == PAGE_VIEW:
             self._add_view(day, data)
 
@@ -110,7 +124,12 @@ class Tally:
             }
             for type_, days in sorted(self._totals.items())
         }
-        return Truth(tenant, views, totals, dict(self._sent), dict(plan or {}))
+        money: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
+        for (type_, day, currency), sums in sorted(self._money.items()):
+            currencies = money.setdefault(type_, {}).setdefault(day.isoformat(), {})
+            currencies[currency] = {name: str(value) for name, value in sums.items()}
+        active = {day.isoformat(): len(users) for day, users in sorted(self._active.items())}
+        return Truth(tenant, views, totals, money, active, dict(self._sent), dict(plan or {}))
 
     def _add_view(self, day: date, data: Mapping[str, Any]) -> None:
         key = (day, data["region"])

@@ -38,6 +38,7 @@ SHARES = {
     "app_created": 0.0075,
     "app_verified": 0.005,
     "purchase": 0.02,
+    "refund": 0.001,
     "signup": 0.015,
     "metric": 0.03,
     "request_log": 0.04,

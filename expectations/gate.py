@@ -12,7 +12,7 @@ import psycopg
 
 from expectations.check import Finding, check
 from expectations.settings import GateSettings
-from expectations.suites import Severity, Stage, load_suites
+from expectations.suites import Severity, Stage, Suite, fed_by, load_suites
 from runtime import log
 
 
@@ -46,6 +46,8 @@ class Verdict:
 def gate(settings: GateSettings, stage: Stage, run_id: UUID) -> Verdict:
     """Check what ``run_id`` has claimed (``rollups``) or built (``marts``); earlier results of the stage are replaced.
 
+    Only suites about event types that the run claimed are evaluated: the others would find nothing to look at.
+
     :raises CheckFailed: an expectation could not be evaluated.
     :raises SuiteError: a suite's file is wrong.
     """
@@ -53,6 +55,7 @@ def gate(settings: GateSettings, stage: Stage, run_id: UUID) -> Verdict:
     with psycopg.connect(settings.gate_dsn) as connection:
         # The time before anything is read: what is claimed or built while the gate looks, it has not seen.
         row = connection.execute("select clock_timestamp()").fetchone()
+        suites = _of_run(connection, suites, run_id)
         connection.rollback()
         verdict = Verdict(run_id, stage, check(settings, stage, run_id, suites))
         _write(connection, verdict, row[0] if row else None)
@@ -66,6 +69,13 @@ def gate(settings: GateSettings, stage: Stage, run_id: UUID) -> Verdict:
         for tenant, failed in verdict.failures(severity).items():
             say("expectation failed", severity=severity, tenant=tenant, failed=failed, run_id=str(run_id))
     return verdict
+
+
+def _of_run(connection: psycopg.Connection, suites: tuple[Suite, ...], run_id: UUID) -> tuple[Suite, ...]:
+    """The suites about what the run has in hand; all of them when none is, because a gate without results is shut."""
+    types = connection.execute("select distinct type from ledger.unpublished where claimed_by = %s", (run_id,))
+    claimed = {name for (name,) in types}
+    return tuple(suite for suite in suites if fed_by(suite, claimed)) or suites
 
 
 def _write(connection: psycopg.Connection, verdict: Verdict, checked_at: object) -> None:

@@ -1,14 +1,15 @@
 """The suites, read from ``suites/<schema>/<table>.<severity>.yaml``; severity is stop or warn."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 import yaml
 
-from warehouse.marts import MARTS
+from warehouse.marts import MARTS, Mart
+from warehouse.periods import touched
 
 FOLDER = Path(__file__).resolve().parent / "suites"
 Severity = Literal["stop", "warn"]
@@ -82,14 +83,17 @@ def _expectations(path: Path) -> Iterator[Expectation]:
         yield Expectation(name, body["expect"], body["failing"])
 
 
-def _grain(suite: Suite) -> tuple[str, str]:
-    """Event type (empty: all) and grain of what ``suite`` looks at."""
+def _mart(suite: Suite) -> Mart | None:
+    """The mart that ``suite`` looks at; None where it looks at a rollup or the books.
+
+    :raises SuiteError: there is no such mart.
+    """
     if suite.schema != "marts_build":
-        return ("" if suite.schema == "ledger" else suite.table.removesuffix("_minute")), "hour"
+        return None
     mart = next((mart for mart in MARTS if mart.name == suite.table), None)
     if mart is None:
         raise SuiteError(f"{suite.name}: there is no mart {suite.table} in warehouse/marts.py")
-    return mart.event_type, mart.grain
+    return mart
 
 
 def claimed(suite: Suite, run_id: str) -> str:
@@ -100,14 +104,14 @@ def claimed(suite: Suite, run_id: str) -> str:
 
     :raises SuiteError: the suite is about a mart that does not exist.
     """
-    event_type, grain = _grain(suite)
-    if suite.schema == "marts_build":
-        return (
-            f"(select distinct tenant, date_trunc('{grain}', hour) as period_start,"  # noqa: S608 - our own names
-            f" date_trunc('{grain}', hour) + interval '1 {grain}' as period_end"
-            f" from intermediate.int_claimed_hours where run_id = '{run_id}' and event_type = '{event_type}')"
+    mart = _mart(suite)
+    if mart is not None:
+        hours = (
+            "(select tenant, event_type, hour, '' as cause"  # noqa: S608 - our own names and a UUID
+            f" from intermediate.int_claimed_hours where run_id = '{run_id}')"
         )
-    of_type = f" and type = '{event_type}'" if event_type else ""
+        return f"({touched(mart, hours, (f'marts_build.{mart.name}',))})"
+    of_type = "" if suite.schema == "ledger" else f" and type = '{suite.table.removesuffix('_minute')}'"
     return (
         "(select type, tenant, hour as period_start, hour + interval '1 hour' as period_end"  # noqa: S608
         f" from ledger.unpublished where claimed_by = '{run_id}'{of_type})"
@@ -120,12 +124,20 @@ def batch(suite: Suite, run_id: str) -> str:
     The period is asked for twice: as a range, for which a small claim finds an index, and as an equality, by which a
     claim of everything is one hash join instead of every row beside every period.
     """
-    _, grain = _grain(suite)
-    time = "period_start" if suite.schema == "marts_build" else "minute"
+    mart = _mart(suite)
+    grain, time = (mart.grain, "period_start") if mart else ("hour", "minute")
+    equal = "" if grain == "ever" else f" and date_trunc('{grain}', t.{time}) = c.period_start"
     same_type = " and t.type = c.type" if suite.schema == "ledger" else ""
     return (
         f"select t.* from {claimed(suite, run_id)} as c"  # noqa: S608 - names of files and a UUID
         f" inner join {suite.schema}.{suite.table} as t"
-        f" on t.tenant = c.tenant and date_trunc('{grain}', t.{time}) = c.period_start"
-        f" and t.{time} >= c.period_start and t.{time} < c.period_end{same_type}"
+        f" on t.tenant = c.tenant{equal} and t.{time} >= c.period_start and t.{time} < c.period_end{same_type}"
     )
+
+
+def fed_by(suite: Suite, types: Collection[str]) -> bool:
+    """Whether what ``suite`` looks at has anything of the event types ``types``; the books are of all types."""
+    mart = _mart(suite)
+    if mart is not None:
+        return not set(mart.event_types).isdisjoint(types)
+    return suite.schema == "ledger" or suite.table.removesuffix("_minute") in types

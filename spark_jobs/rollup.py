@@ -12,7 +12,7 @@ from spark_jobs.dedupe import judged
 from warehouse.ddl import absent_value
 
 ROLLUP, CELL = "rollup", "cell"
-SKETCH_SIZE = 16_384
+SKETCH_SIZE = 65_536
 """How many of the least hashes a distinct sketch keeps; the same number is in warehouse/schema/sketch.sql."""
 ACCURACY = 0.01
 """Relative accuracy of quantile sketches; bucket i holds (g^(i-1), g^i] with g = (1 + accuracy) / (1 - accuracy)."""
@@ -74,7 +74,7 @@ def _prepared(rows: DataFrame, contract: Contract, columns: Collection[str]) -> 
             holds = holds & _holds(_field(contract, name, columns), condition)
         if measure.kind == "count":
             value = F.lit(1)
-        elif measure.kind == "distinct":
+        elif contract.takes_hash(measure):
             hashed = f"{measure.field}_hash"
             value = F.col(hashed) if hashed in columns else F.lit(None).cast("bigint")
         else:

@@ -104,8 +104,9 @@ def _add_everything(connection: psycopg.Connection) -> None:
         for event_type in EVENT_TYPES
     ]
     sources += [
-        sql.SQL("select {type}, tenant, period_start from {table}").format(
-            type=sql.Literal(mart.event_type), table=sql.Identifier("marts", mart.name)
+        # Any of a mart's types claims its period.
+        sql.SQL("select {type}, tenant, date_trunc('hour', period_start) from {table}").format(
+            type=sql.Literal(mart.event_types[0]), table=sql.Identifier("marts", mart.name)
         )
         for mart in MARTS
     ]

@@ -17,7 +17,7 @@ from contracts.model import Contract, Measure
 from warehouse import lake_floor
 from warehouse.marts import MARTS
 
-COARSE: frozenset[str] = frozenset({"quarter_hour", "hour", "day", "week", "month"})
+COARSE: frozenset[str] = frozenset({"hour", "day", "week", "month", "ever"})
 """Grains that quarter-hours can be added up to; a type with a finer mart keeps its minutes."""
 _LONG_MAX: LiteralString = "9223372036854775807"
 
@@ -33,7 +33,7 @@ class Downsampled:
 
 def why_not(connection: psycopg.Connection, type_: str, floor: datetime) -> str | None:
     """Why minutes of the type below ``floor`` have to stay; None: they need not."""
-    grains: set[str] = {mart.grain for mart in MARTS if mart.event_type == type_}
+    grains: set[str] = {mart.grain for mart in MARTS if type_ in mart.event_types}
     if not grains:
         return "no mart holds them"
     if finer := grains - COARSE:

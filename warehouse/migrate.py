@@ -9,6 +9,7 @@ from psycopg import sql
 
 from contracts.model import Contract
 from warehouse.ddl import SCHEMA, TableChange, plan
+from warehouse.rebuild import known_marts, mark_cut_sketches, mark_new_marts, sketch_size
 
 SCHEMA_FILES = Path(__file__).resolve().parent / "schema"
 BEFORE_ROLLUPS = ("schemas.sql", "ledger.sql", "tenants.sql", "alerts.sql", "sketch.sql", "rollups.sql", "marts.sql")
@@ -27,6 +28,7 @@ class Migration:
 
     changes: tuple[TableChange, ...]
     minutes_to_recompute: int
+    hours_to_rebuild: int
     dry_run: bool
 
     def as_json(self) -> dict[str, object]:
@@ -36,6 +38,7 @@ class Migration:
             "created": [c.table for c in self.changes if c.created],
             "columns_added": {c.table: list(c.columns) for c in self.changes if not c.created and c.columns},
             "minutes_to_recompute": self.minutes_to_recompute,
+            "hours_to_rebuild": self.hours_to_rebuild,
         }
 
 
@@ -53,6 +56,8 @@ def migrate(dsn: str, contracts: Iterable[Contract], *, dry_run: bool = False) -
             connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
             connection.execute("set local client_min_messages = warning")
             connection.execute("select pg_advisory_xact_lock(hashtextextended('migrate', 0))")
+            contracts = tuple(contracts)
+            known, size = known_marts(connection), sketch_size(connection)
             _run_files(connection, BEFORE_ROLLUPS)
             changes: list[TableChange] = []
             minutes = 0
@@ -64,12 +69,15 @@ def migrate(dsn: str, contracts: Iterable[Contract], *, dry_run: bool = False) -
                     changes.append(change)
                 if change.recompute:
                     minutes += _touch_all(connection, contract)
+            hours = mark_new_marts(connection, known, contracts)
+            if size is not None and size < (sketch_size(connection) or 0):
+                hours += mark_cut_sketches(connection, size, contracts)
             _run_files(connection, AFTER_ROLLUPS)
             if dry_run:
                 connection.rollback()
     except psycopg.Error as error:
         raise MigrationError(f"the warehouse is as it was: {str(error).strip()}") from error
-    return Migration(tuple(changes), minutes, dry_run)
+    return Migration(tuple(changes), minutes, hours, dry_run)
 
 
 def _check_order() -> None:

@@ -61,13 +61,12 @@ def publish(dsn: str, run_id: UUID) -> Publication:
 def _publish(connection: psycopg.Connection, run_id: UUID, candidate: Candidate) -> Publication:
     rows = dict.fromkeys(candidate.tenants, 0)
     restatements = 0
-    for event_type in dict.fromkeys(mart.event_type for mart in MARTS):
-        for mart in (mart for mart in MARTS if mart.event_type == event_type):
-            periods = Periods.of(connection, candidate.hours(event_type), event_type, mart.grain)
-            if periods:
-                restatements += write_restatements(connection, run_id, mart, periods)
-                for tenant, written in replace_periods(connection, mart, periods).items():
-                    rows[tenant] += written
+    for mart in MARTS:
+        periods = Periods.of(connection, candidate, mart)
+        if periods:
+            restatements += write_restatements(connection, run_id, mart, periods)
+            for tenant, written in replace_periods(connection, mart, periods).items():
+                rows[tenant] += written
     settle_claim(connection, run_id, candidate)
     write_freshness(connection, candidate.claimed, candidate.held)
     with connection.cursor() as cursor:

@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 from warehouse.claims import COMPLETE_IN_ROLLUPS
-from warehouse.marts import EVENT_TYPES, MARTS
+from warehouse.marts import EVENT_TYPES, NEWEST
 
 
 def write_freshness(
@@ -20,12 +20,11 @@ def write_freshness(
     reader in two steps could count it in neither and promise too much.
     """
     pairs = sorted({(type_, tenant) for type_, tenant in claimed if type_ in EVENT_TYPES})
-    finest = {mart.event_type: mart for mart in reversed(MARTS) if mart.grain == "hour"}
     newest = sql.SQL(" ").join(
-        sql.SQL("when {type} then (select max(m.period_start) from {mart} as m where m.tenant = shown.tenant)").format(
-            type=sql.Literal(type_), mart=sql.Identifier("marts", mart.name)
-        )
-        for type_, mart in finest.items()
+        sql.SQL(
+            "when {type} then (select max(m.period_start) from {mart} as m where m.tenant = shown.tenant and {has})"
+        ).format(type=sql.Literal(type_), mart=sql.Identifier("marts", mart), has=sql.SQL(has))
+        for type_, (mart, has) in NEWEST.items()
     )
     complete = COMPLETE_IN_ROLLUPS.format(
         type=sql.Identifier("shown", "event_type"), tenant=sql.Identifier("shown", "tenant")

@@ -9,8 +9,9 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from warehouse.marts import Grain, Mart
-from warehouse.publish_claim import Hour
+from warehouse.marts import Mart
+from warehouse.periods import touched
+from warehouse.publish_claim import Candidate
 
 
 @dataclass(frozen=True)
@@ -26,35 +27,39 @@ class Periods:
         return bool(self.tenants)
 
     @classmethod
-    def of(cls, connection: psycopg.Connection, hours: Sequence[Hour], event_type: str, grain: Grain) -> Self:
-        """The periods of ``grain`` that hold ``hours``.
+    def of(cls, connection: psycopg.Connection, candidate: Candidate, mart: Mart) -> Self:
+        """The periods of ``mart`` that the candidate's hours touch.
 
-        Closed is a period whose end the tenant's charts had been complete through: its numbers were final until now.
+        Closed is a period whose end the tenant's charts had been complete through, in all of the mart's types that the
+        tenant has: its numbers were final until now.
         """
+        hours = [(type_, hour) for type_ in mart.event_types for hour in candidate.hours(type_)]
+        if not hours:
+            return cls((), (), (), ())
+        given = (
+            "(select * from unnest("
+            "%(tenants)s::text[], %(types)s::text[], %(hours)s::timestamptz[], %(causes)s::text[]"
+            ") as given (tenant, event_type, hour, cause))"
+        )
+        periods = touched(mart, given, (f"marts.{mart.name}", f"marts_build.{mart.name}"))
         rows = connection.execute(
-            """
-            with periods as (
-                select
-                    tenant,
-                    date_trunc(%(grain)s, hour) as period_start,
-                    date_trunc(%(grain)s, hour) + ('1 ' || %(grain)s)::interval as period_end,
-                    string_agg(distinct cause, ',' order by cause) as cause
-                from unnest(
-                    %(tenants)s::text[], %(hours)s::timestamptz[], %(causes)s::text[]
-                ) as h (tenant, hour, cause)
-                group by 1, 2, 3
-            )
+            f"""
             select p.tenant, p.period_start, p.cause, coalesce(p.period_end <= f.complete_through, false)
-            from periods as p
-            left join marts.freshness as f on f.tenant = p.tenant and f.event_type = %(event_type)s
+            from ({periods}) as p
+            left join (
+                select tenant, min(coalesce(complete_through, '-infinity')) as complete_through
+                from marts.freshness
+                where event_type = any(%(of_mart)s)
+                group by tenant
+            ) as f on f.tenant = p.tenant
             order by 1, 2
-            """,
+            """.encode(),  # noqa: S608 - names of marts and types, from warehouse/marts.py
             {
-                "grain": grain,
-                "event_type": event_type,
-                "tenants": [hour.tenant for hour in hours],
-                "hours": [hour.start for hour in hours],
-                "causes": [hour.cause for hour in hours],
+                "of_mart": list(mart.event_types),
+                "tenants": [hour.tenant for _, hour in hours],
+                "types": [type_ for type_, _ in hours],
+                "hours": [hour.start for _, hour in hours],
+                "causes": [hour.cause for _, hour in hours],
             },
         ).fetchall()
         columns = tuple(zip(*rows, strict=True)) or ((), (), (), ())

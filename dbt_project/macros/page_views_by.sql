@@ -10,7 +10,7 @@ with finer as (
         finer.page_views,
         finer.bot_page_views,
         finer.visitors_sketch,
-        date_trunc('{{ claims["period"] }}', finer.period_start, 'UTC') as period_start
+        {{ period_start(claims, "finer.period_start") }} as period_start
     from {{ source }} as finer
     {{ where_claimed("finer", claims) }}
 ),
@@ -33,11 +33,51 @@ final as (
         {{ dimension }},
         period_start,
         page_views,
-        sketch.distinct_estimate(visitors_sketch) as visitors,
+        {{ visitors_of(dimension, claims) }} as visitors,
         bot_page_views,
         visitors_sketch
     from summed
 )
 
 select * from final
+{%- endmacro %}
+
+
+{#
+    How many visitors a row has. Of a day it is exact where its sketch is full, counted from the sketches of its hours, which
+    are of one region and page each and so hold every hash; if one of these is full too, it is an estimate all the same.
+#}
+{% macro visitors_of(dimension, claims) -%}
+    {%- if claims["period"] != "day" -%}
+        sketch.distinct_estimate(visitors_sketch)
+    {%- else -%}
+        case
+            when cardinality(visitors_sketch) < sketch.k() then cardinality(visitors_sketch)
+            when
+                exists (
+                    select 1
+                    from {{ ref("int_page_views_hourly") }} as hours
+                    where
+                        {{ hours_of_day(dimension) }}
+                        and cardinality(hours.visitors_sketch) >= sketch.k()
+                )
+                then sketch.distinct_estimate(visitors_sketch)
+            else (
+                select count(distinct visitor)
+                from {{ ref("int_page_views_hourly") }} as hours
+                cross join lateral unnest(hours.visitors_sketch) as visitor
+                where
+                    {{ hours_of_day(dimension) }}
+            )
+        end
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Those hours of int_page_views_hourly that make a day's row. #}
+{% macro hours_of_day(dimension) -%}
+    hours.tenant = summed.tenant
+    and hours.{{ dimension }} = summed.{{ dimension }}
+    and hours.period_start >= summed.period_start
+    and hours.period_start < {{ neighbour("day", "summed.period_start", 1) }}
 {%- endmacro %}

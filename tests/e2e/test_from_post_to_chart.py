@@ -23,7 +23,16 @@ def test_the_charts_equal_what_was_sent_to_the_last_event(demo: dict[str, Any]) 
 def test_every_event_type_reaches_its_rollup(demo: dict[str, Any], warehouse: Warehouse) -> None:
     counted = {
         type_: warehouse.one(f"select count(*) from rollups.{type_}_minute where tenant = %s", demo["tenant"])
-        for type_ in ("page_view", "app_created", "app_verified", "purchase", "signup", "metric", "request_log")
+        for type_ in (
+            "page_view",
+            "app_created",
+            "app_verified",
+            "purchase",
+            "refund",
+            "signup",
+            "metric",
+            "request_log",
+        )  # fmt: skip
     }
     assert all(counted.values()), counted
 

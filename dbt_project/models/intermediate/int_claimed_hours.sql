@@ -1,3 +1,8 @@
+{#-
+    The claim to build (ledger.unpublished.claimed_by); without one nothing is claimed, and a bare `dbt run` changes
+    nothing. Builds give it in the environment: another value of a var has dbt parse the whole project anew, each minute.
+-#}
+{%- set run_id = var("run_id", env_var("DBT_RUN_ID", "00000000-0000-0000-0000-000000000000")) -%}
 {{
     config(
         materialized="table",
@@ -19,7 +24,7 @@ held as (
     select distinct tenant
     from gate_results
     where
-        run_id = '{{ var("run_id") }}'
+        run_id = '{{ run_id }}'
         and stage = 'rollups'
         and severity = 'stop'
         and not success
@@ -35,7 +40,7 @@ final as (
         now() as built_at
     from unpublished
     where
-        unpublished.claimed_by = '{{ var("run_id") }}'
+        unpublished.claimed_by = '{{ run_id }}'
         -- What the gate holds is not built either: its numbers must not be able to fail the run of the others.
         and not exists (
             select 1

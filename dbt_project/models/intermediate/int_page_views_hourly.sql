@@ -1,16 +1,17 @@
-{% set claims = {"event_type": "page_view", "period": "hour"} %}
+{% set claims = {"event_types": ["page_view"], "period": "hour"} %}
 {{
     config(
         materialized="incremental",
         incremental_strategy="claimed_periods",
         on_schema_change="append_new_columns",
         meta=claims,
+        tags=claims["event_types"],
         grants={"select": ["gate"]},
         indexes=[{"columns": ["tenant", "period_start", "region", "page_name"], "unique": true}],
     )
 }}
 
--- The one model that reads the rollups: one statement, one snapshot. The marts are built from it alone, so they agree
+-- The one model that reads these rollups: one statement, one snapshot. The marts are built from it alone, so they agree
 -- with each other even when a load commits in the middle of the run.
 with minutes as (
     select

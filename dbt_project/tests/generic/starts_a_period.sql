@@ -1,8 +1,8 @@
-{# Fails with the rows whose period_start is not the start of a `period` (hour, day, week, month) in UTC. #}
+{# Fails with the rows whose period_start is not the start of a `period` (minute to month, in UTC, or ever). #}
 {% test starts_a_period(model, period) %}
 select
     tenant,
     period_start
 from {{ model }}
-where period_start <> date_trunc('{{ period }}', period_start, 'UTC')
+where period_start <> {{ period_start({"period": period}, "period_start") }}
 {% endtest %}

@@ -1,35 +1,48 @@
-{# Fails with the (tenant, period) whose `measures` are not the sum of those of the `finer` model, row by row or as a whole. #}
-{% test sums_to(model, finer, period, measures) %}
+{#
+    Fails with the (tenant, period, *by) whose `measures` are not the sum of those of the `finer` model. Money is summed
+    `by` currency, never across.
+#}
+{% test sums_to(model, finer, period, measures, by=[]) %}
+{%- set key = (["tenant", "period_start"] + by) -%}
 with coarse as (
     select
-        tenant,
-        period_start
+        {{ key | join(",\n        ") }}
         {%- for measure in measures %},
         sum({{ measure }}) as {{ measure }}
         {%- endfor %}
     from {{ model }}
-    group by tenant, period_start
+    group by {{ key | join(", ") }}
+),
+
+dated as (
+    select
+        {%- for name in ["tenant"] + by + measures %}
+        {{ name }},
+        {%- endfor %}
+        {{ period_start({"period": period}, "period_start") }} as period_start
+    from {{ finer }}
 ),
 
 fine as (
     select
-        tenant,
-        date_trunc('{{ period }}', period_start, 'UTC') as period_start
+        {{ key | join(",\n        ") }}
         {%- for measure in measures %},
         sum({{ measure }}) as {{ measure }}
         {%- endfor %}
-    from {{ finer }}
-    group by 1, 2
+    from dated
+    group by {{ key | join(", ") }}
 )
 
 select
-    coalesce(coarse.tenant, fine.tenant) as tenant,
-    coalesce(coarse.period_start, fine.period_start) as period_start
+    {%- for name in key %}
+    coalesce(coarse.{{ name }}, fine.{{ name }}) as {{ name }}{{ "," if not loop.last }}
+    {%- endfor %}
 from coarse
 full outer join fine
     on
-        coarse.tenant = fine.tenant
-        and coarse.period_start = fine.period_start
+        {%- for name in key %}
+        {{ "and " if not loop.first }}coarse.{{ name }} = fine.{{ name }}
+        {%- endfor %}
 where
     {%- for measure in measures %}
     coarse.{{ measure }} is distinct from fine.{{ measure }}{{ " or" if not loop.last }}

@@ -60,6 +60,15 @@ def truth(dsns: dict[str, str]) -> Truth:
                 "insert into marts.region_daily values (%s, %s, %s, %s, %s, %s, '{}')",
                 (tenant, region, DAY + "Z", counted.page_views, counted.visitors, counted.bot_page_views),
             )
+        publisher.execute(
+            "insert into marts.revenue_daily values "
+            "(%s, 'DE', 'EUR', %s, 0.30, 0, 0.30, 1, 0, 3, 1, 0.30, '{}'), "
+            "(%s, 'US', 'USD', %s, 7, 0, 7, 1, 0, 1, 1, 7, '{}')",
+            (tenant, DAY + "Z", tenant, DAY + "Z"),
+        )
+        publisher.execute(
+            "insert into marts.user_activity_daily values (%s, %s, 0, 2, 2, 2, 1, 2, 0)", (tenant, DAY + "Z")
+        )
     with psycopg.connect(dsns["LOADER"]) as loader:
         loader.execute("select rollups.ensure_months('page_view_minute', %s::date[])", ([DAY],))
         loader.execute("select rollups.ensure_months('purchase_minute', %s::date[])", ([DAY],))
@@ -69,15 +78,19 @@ def truth(dsns: dict[str, str]) -> Truth:
             (tenant, MINUTE, tenant, MINUTE),
         )
         loader.execute(
-            "insert into rollups.purchase_minute values (%s, %s, 'DE', 'EUR', 'a', 0.30, 2, 4, '{}')", (tenant, MINUTE)
+            "insert into rollups.purchase_minute values "
+            "(%s, %s, 'DE', 'EUR', 'a', 0.30, 1, 3, '{}'), (%s, %s, 'US', 'USD', 'a', 7, 1, 1, '{}')",
+            (tenant, MINUTE, tenant, MINUTE),
         )
     return Truth(
         tenant,
         {DAY: views},
         {
             "page_view": {DAY: {"page_views": "7", "bot_page_views": "1"}},
-            "purchase": {DAY: {"revenue": "0.3", "purchases": "2", "quantity": "4"}},
+            "purchase": {DAY: {"revenue": "7.3", "purchases": "2", "quantity": "4"}},
         },
+        {"purchase": {DAY: {"EUR": {"revenue": "0.3"}, "USD": {"revenue": "7"}}}},
+        {DAY: 2},
     )
 
 
@@ -146,16 +159,30 @@ def test_a_row_that_is_missing_and_one_that_was_never_sent_are_differences(dsns:
     assert found["IT"][1] == found["FR"][0] == "no row"
 
 
+def test_money_moved_from_one_currency_to_another_is_two_differences(dsns: dict[str, str], truth: Truth) -> None:
+    other = deepcopy(truth)
+    other.money["purchase"][DAY] = {"EUR": {"revenue": "0.31"}, "USD": {"revenue": "6.99"}}
+    assert [(d.where, d.key) for d in _outcome(dsns, other).differences] == [
+        ("marts.revenue_daily", "revenue EUR"),
+        ("marts.revenue_daily", "revenue USD"),
+    ]
+
+
+def test_a_user_too_many_is_a_difference(dsns: dict[str, str], truth: Truth) -> None:
+    (difference,) = _outcome(dsns, replace(truth, active_users={DAY: 1})).differences
+    assert (difference.where, difference.expected, difference.found) == ("marts.user_activity_daily", "1", "2")
+
+
 def test_a_cent_in_the_rollups_is_a_difference(dsns: dict[str, str], truth: Truth) -> None:
     wrong = deepcopy(truth)
-    wrong.totals["purchase"][DAY]["revenue"] = "0.31"
+    wrong.totals["purchase"][DAY]["revenue"] = "7.31"
     (difference,) = _outcome(dsns, wrong).differences
     assert asdict(difference) == {
         "where": "rollups.purchase_minute",
         "day": DAY,
         "key": "revenue",
-        "expected": "0.31",
-        "found": "0.3000",
+        "expected": "7.31",
+        "found": "7.3000",
     }
 
 
@@ -211,7 +238,7 @@ def test_a_type_that_was_never_loaded_is_waited_for(dsns: dict[str, str], truth:
         (lambda truth: setattr(truth.views[DAY]["DE"], "bot_page_views", 0), True),
         (lambda truth: truth.views[DAY].pop("FR"), True),
         (lambda truth: truth.totals.pop("purchase"), True),
-        (lambda truth: truth.totals["purchase"][DAY].update(revenue="0.31"), False),
+        (lambda truth: truth.totals["purchase"][DAY].update(revenue="7.31"), False),
     ],
 )
 def test_events_of_somebody_else_are_more_and_those_still_to_come_are_not(

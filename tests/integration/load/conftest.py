@@ -73,7 +73,7 @@ def schema(**extra_fields: Mapping[str, object]) -> dict[str, Any]:
             "partition_key": "event_id",
             "partitions": 1,
             "retention_days": 3653,
-            "pii": [],
+            "pii": ["visitor"],
             "rollup": {
                 "dimensions": [{"name": "region"}, {"name": "page", "capped": True}, {"name": "status"}],
                 "measures": [
@@ -84,6 +84,8 @@ def schema(**extra_fields: Mapping[str, object]) -> dict[str, Any]:
                     measure("amount_min", "min", "amount"),
                     measure("amount_max", "max", "amount"),
                     measure("amount_last", "last", "amount"),
+                    measure("page_last", "last", "page"),
+                    measure("visitor_last", "last", "visitor"),
                     measure("quantity_sum", "sum", "quantity"),
                     measure("quantity_spread", "quantile", "quantity"),
                     measure("visitors", "distinct", "visitor", is_bot=False),
@@ -146,7 +148,7 @@ class Probe:
             "minted": arrival.minted,
             "content_hash": int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True),
             **data,
-            **{f"{name}_hash": hashed(tenant, name, data[name]) for name in self.contract.distinct_fields},
+            **{f"{name}_hash": hashed(tenant, name, data[name]) for name in self.contract.hashed_fields},
         }
 
     def land(self, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -83,6 +83,16 @@ def test_the_last_value_is_that_of_the_latest_event_ties_by_id(probe, tenant, ar
     assert (row["amount_min"], row["amount_max"]) == (4, 9)
 
 
+def test_the_last_text_is_kept_and_the_last_person_by_hash_only(probe, tenant, arrival):
+    ann = arrival(event=1, sequence=1, second=10, data={"page": "/a", "visitor": "ann"})
+    bob = arrival(event=2, sequence=2, second=20, data={"page": "/a", "visitor": "bob"})
+    probe.arrive(tenant, ann, bob)
+    probe.load()
+    (row,) = probe.rollup(tenant)
+    assert (row["page_last"], row["page_last_at"].second) == ("/a", 20)
+    assert row["visitor_last"] == probe.row(tenant, bob)["visitor_hash"]
+
+
 def test_keys_over_the_cap_are_summed_under_other_and_reported(probe, tenant, arrival):
     pages = ["/a"] * 3 + ["/b"] * 2 + ["/e"] * 2 + ["/d", "/c"]
     events = [arrival(event=i, sequence=i, data={"page": p}) for i, p in enumerate(pages)]

@@ -84,9 +84,6 @@ def measures(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
     people = [r for r in rows if not r["is_bot"]]
     amounts = [r["amount"] for r in rows if r["amount"] is not None]
     quantities = [r["quantity"] for r in rows if r["quantity"] is not None]
-    last = max(
-        (r for r in rows if r["amount"] is not None), key=lambda r: (r["occurred_at"], r["event_id"]), default=None
-    )
     return {
         "seen": len(rows),
         "bots": len(rows) - len(people),
@@ -94,12 +91,19 @@ def measures(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         "amount_sum": sum(amounts) if amounts else None,
         "amount_min": min(amounts, default=None),
         "amount_max": max(amounts, default=None),
-        "amount_last": last and last["amount"],
-        "amount_last_at": last and last["occurred_at"],
+        **latest(rows, "amount", "amount"),
+        **latest(rows, "page", "page"),
+        **latest(rows, "visitor", "visitor_hash"),
         "quantity_sum": sum(quantities) if quantities else None,
         "quantity_spread": dict(Counter(bucket(q) for q in quantities)),
         "visitors": sorted({r["visitor_hash"] for r in people if r["visitor_hash"] is not None}),
     }
+
+
+def latest(rows: list[Mapping[str, Any]], name: str, column: str) -> dict[str, Any]:
+    known = (r for r in rows if r[column] is not None)
+    last = max(known, key=lambda r: (r["occurred_at"], r["event_id"]), default=None)
+    return {f"{name}_last": last and last[column], f"{name}_last_at": last and last["occurred_at"]}
 
 
 def bucket(value: int) -> str:

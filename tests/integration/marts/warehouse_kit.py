@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from dbt_project.build import build
 from dbt_project.settings import DbtSettings
@@ -20,8 +21,39 @@ from warehouse.publish import Publication, publish
 
 ROLES = ("WAREHOUSE", "LOADER", "DBT", "GATE", "PUBLISHER", "READER")
 LOADED_THROUGH = datetime(2026, 11, 20, 12, tzinfo=UTC)
-MARTS = tuple(mart.name for mart in MART_LIST)
+MARTS = tuple(mart.name for mart in MART_LIST if mart.event_types == ("page_view",))
+"""Those of page views."""
 TOTALS = " union all ".join(f"select '{name}', coalesce(sum(page_views), 0) from marts.{name}" for name in MARTS)
+
+COUNTS = {
+    "page_view": ("page_views", "bot_page_views"),
+    "app_created": ("apps",),
+    "app_verified": ("apps",),
+    "purchase": ("purchases",),
+    "refund": ("refunds",),
+    "signup": ("signups",),
+    "metric": ("samples",),
+    "request_log": ("requests",),
+}
+"""The measures of each type's rollup that together count every event."""
+EMPTY: dict[str, dict[str, Any]] = {
+    "page_view": {},
+    "app_created": {},
+    "app_verified": {},
+    "purchase": {"buyers": []},
+    "refund": {},
+    "signup": {"users": []},
+    "metric": {},
+    "request_log": {
+        "errors": 0,
+        "client_errors": 0,
+        "timed": 0,
+        "satisfied": 0,
+        "tolerating": 0,
+        "duration_ms": Jsonb({}),
+    },
+}
+"""What a rollup's row has where a test says nothing."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +67,18 @@ class Minute:
     views: int = 1
     bots: int = 0
     visitors: tuple[int, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """As the rollup has it."""
+        return {
+            "tenant": self.tenant,
+            "minute": self.minute,
+            "region": self.region,
+            "page_name": self.page,
+            "page_views": self.views,
+            "bot_page_views": self.bots,
+            "visitors": sorted(set(self.visitors)),
+        }
 
 
 class Warehouse:
@@ -69,38 +113,47 @@ class Warehouse:
             time.sleep(0.05)
 
     def load(self, minutes: Iterable[Minute], empty: Iterable[tuple[str, datetime]] = (), cause: str = "load") -> None:
-        """Do what a load does: replace whole minutes and their cells, and mark their hours, in one transaction.
+        """Load page views; ``empty``: minutes (tenant, minute) of which nothing remains."""
+        self.load_rows("page_view", [m.row() for m in minutes], empty, cause)
 
-        ``empty``: minutes (tenant, minute) of which nothing remains.
+    def load_rows(
+        self,
+        type_: str,
+        rows: Iterable[Mapping[str, Any]],
+        empty: Iterable[tuple[str, datetime]] = (),
+        cause: str = "load",
+    ) -> None:
+        """What a load of a type does: replace whole minutes and their cells and mark their hours, in one transaction.
+
+        ``rows`` are of the type's rollup; columns left out are null, or empty where they must not be.
         """
-        found = list(minutes)
-        touched = {(m.tenant, m.minute) for m in found} | set(empty)
+        found = [{**EMPTY[type_], **row} for row in rows]
+        touched = {(row["tenant"], row["minute"]) for row in found} | set(empty)
+        table = f"rollups.{type_}_minute"
         with psycopg.connect(self.dsns["LOADER"]) as connection:
             connection.execute(
-                "select rollups.ensure_months('page_view_minute', %s::date[])",
-                ([minute.date() for _, minute in touched],),
+                "select rollups.ensure_months(%s, %s::date[])",
+                (f"{type_}_minute", [minute.date() for _, minute in touched]),
             )
             for tenant, minute in touched:
-                for table, where in (("rollups.page_view_minute", ""), ("ledger.cells", "and type = 'page_view'")):
-                    connection.execute(
-                        f"delete from {table} where tenant = %s and minute = %s {where}".encode(), (tenant, minute)
-                    )
-                counted = sum(m.views + m.bots for m in found if (m.tenant, m.minute) == (tenant, minute))
+                at = (tenant, minute)
+                connection.execute(f"delete from {table} where tenant = %s and minute = %s".encode(), at)
+                connection.execute(
+                    "delete from ledger.cells where tenant = %s and minute = %s and type = %s", (*at, type_)
+                )
+                counted = sum(
+                    sum(row[name] for name in COUNTS[type_]) for row in found if (row["tenant"], row["minute"]) == at
+                )
                 if counted:
                     connection.execute(
-                        "insert into ledger.cells values ('page_view', %s, %s, %s, %s, %s, 0, 0, 0, 0, 0)",
-                        (tenant, minute, LOADED_THROUGH, counted, counted),
+                        "insert into ledger.cells values (%s, %s, %s, %s, %s, %s, 0, 0, 0, 0, 0)",
+                        (type_, *at, LOADED_THROUGH, counted, counted),
                     )
-            for m in found:
-                connection.execute(
-                    """
-                    insert into rollups.page_view_minute
-                        (tenant, minute, region, page_name, page_views, bot_page_views, visitors)
-                    values (%s, %s, %s, %s, %s, %s, %s::bigint[])
-                    """,
-                    (m.tenant, m.minute, m.region, m.page, m.views, m.bots, sorted(set(m.visitors))),
-                )
-            self.mark(sorted({(t, minute.replace(minute=0)) for t, minute in touched}), cause, connection=connection)
+            for row in found:
+                columns, values = ", ".join(row), ", ".join(["%s"] * len(row))
+                connection.execute(f"insert into {table} ({columns}) values ({values})".encode(), list(row.values()))
+            hours = sorted({(t, minute.replace(minute=0)) for t, minute in touched})
+            self.mark(hours, cause, connection=connection, type_=type_)
 
     def mark(
         self,
@@ -108,34 +161,36 @@ class Warehouse:
         cause: str = "load",
         received_from: datetime = LOADED_THROUGH,
         connection: psycopg.Connection | None = None,
+        type_: str = "page_view",
     ) -> None:
         """Mark hours as changed, as a load does."""
         if connection is None:
             with psycopg.connect(self.dsns["LOADER"]) as own:
-                self.mark(hours, cause, received_from, own)
+                self.mark(hours, cause, received_from, own, type_)
             return
         for tenant, hour in hours:
             connection.execute(
                 """
                 insert into ledger.unpublished as u (type, tenant, hour, cause, received_from)
-                values ('page_view', %s, %s, %s, %s)
+                values (%s, %s, %s, %s, %s)
                 on conflict (type, tenant, hour) do update set
                     change_id = nextval('ledger.change_seq'),
                     cause = excluded.cause,
                     received_from = least(u.received_from, excluded.received_from)
                 """,
-                (tenant, hour, cause, received_from),
+                (type_, tenant, hour, cause, received_from),
             )
 
-    def loaded_through(self, instant: datetime) -> None:
-        """Say how far the load is."""
-        self.rows(
-            """
-            insert into ledger.cursors (type, loaded_through) values ('page_view', %s)
-            on conflict (type) do update set loaded_through = excluded.loaded_through
-            """,
-            (instant,),
-        )
+    def loaded_through(self, instant: datetime, *types: str) -> None:
+        """Say how far the load of ``types`` (default: page views) is."""
+        for type_ in types or ("page_view",):
+            self.rows(
+                """
+                insert into ledger.cursors (type, loaded_through) values (%s, %s)
+                on conflict (type) do update set loaded_through = excluded.loaded_through
+                """,
+                (type_, instant),
+            )
 
     def claim(self, run_id: UUID | None = None, **options: bool) -> Claim:
         """Claim for a new run, or for ``run_id``."""
@@ -224,7 +279,7 @@ class Warehouse:
                 """,
                 (run_id,),
             )
-            for mart in MART_LIST:
+            for mart in (mart for mart in MART_LIST if mart.name in MARTS):
                 for tenant in names:
                     where = (tenant, mart.grain, hour)
                     connection.execute(

@@ -15,6 +15,7 @@ from contracts.parse import HERE, decimal_pattern, parse, read_json
 from contracts.registry import Registry
 
 Schema = dict[str, Any]
+TAGS: Schema = read_json(HERE / "metric/v1.schema.json")["properties"]["tags"]
 
 
 def _measure(schema: Schema, index: int) -> Schema:
@@ -90,6 +91,14 @@ WRONG: dict[str, tuple[Callable[[Schema], object], str]] = {
     "count of a field": (lambda s: _measure(s, 1).update(field="quantity"), "/x-watershed/rollup/measures/1"),
     "sum of nothing": (lambda s: _measure(s, 0).pop("field"), "/x-watershed/rollup/measures/0"),
     "sum of text": (lambda s: _measure(s, 0).update(field="user_id"), "sum needs an integer or a decimal"),
+    "the last of a map": (
+        lambda s: (s["properties"].update(tags=copy.deepcopy(TAGS)), _measure(s, 3).update(kind="last", field="tags")),
+        "last needs an integer or a decimal or a string",
+    ),
+    "the last of a personal number": (
+        lambda s: (s["x-watershed"]["pii"].append("quantity"), _measure(s, 3).update(kind="last", field="quantity")),
+        "only of strings is there a hash",
+    ),
     "distinct numbers": (lambda s: _measure(s, 3).update(field="quantity"), "distinct counts strings"),
     "condition of another kind": (lambda s: _measure(s, 1).update(where={"quantity": "1"}), "never equals '1'"),
     "condition true for 1": (lambda s: _measure(s, 1).update(where={"quantity": True}), "never equals True"),
@@ -173,9 +182,16 @@ def test_lake_columns_are_envelope_then_fields_then_a_hash_per_distinct_field() 
         expected = [
             *(c.name for c in ENVELOPE),
             *contract.schema["properties"],
-            *(f"{name}_hash" for name in contract.distinct_fields),
+            *(f"{name}_hash" for name in contract.hashed_fields),
         ]
         assert [c.name for c in lake_columns(contract)] == expected
+
+
+def test_a_personal_field_leaves_the_lake_as_its_hash_only() -> None:
+    contract = Registry.load(HERE).newest("app_created")
+    assert "developer_id" in contract.pii
+    assert contract.hashed_fields == ("developer_id",)
+    assert {c.name: c.sql_type for c in rollup_columns(contract)}["developer"] == "bigint"
 
 
 def test_rollup_columns_have_the_types_that_postgres_sums_exactly() -> None:
@@ -187,6 +203,8 @@ def test_rollup_columns_have_the_types_that_postgres_sums_exactly() -> None:
     metric = {c.name: c.sql_type for c in rollup_columns(registry.newest("metric"))}
     assert metric["value_last"] == "numeric(28,10)"
     assert metric["value_last_at"] == "timestamptz"
+    app = {c.name: c.sql_type for c in rollup_columns(registry.newest("app_created"))}
+    assert app["app_name"] == "text"
     request_log = {c.name: (c.sql_type, c.role) for c in rollup_columns(registry.newest("request_log"))}
     assert request_log["status"] == ("bigint", "key")
     assert request_log["duration_ms"] == ("jsonb", "measure")

@@ -1,13 +1,14 @@
 """The dbt project keeps its own rules: everything described once, every model with a contract and tests."""
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from dbt_project.build import PROJECT
-from warehouse.marts import MARTS
+from dbt_project.selection import PROJECT
+from warehouse.marts import EVENT_TYPES, MARTS, NEWEST
 
 MODELS = PROJECT / "models"
 OURS = [path for path in sorted(MODELS.rglob("*.yml")) if path.name != "sources.yml"]
@@ -50,11 +51,51 @@ def test_usage_statistics_are_not_sent() -> None:
     assert project["flags"]["send_anonymous_usage_stats"] is False
 
 
-def test_publish_knows_every_mart_and_its_grain() -> None:
+def _claims(path: Path) -> dict[str, Any]:
+    """The claims that a model names: a literal of Jinja, which is one of Python too."""
+    found = re.search(r"set claims = ({.*?})\s*%}", path.read_text(), re.DOTALL)
+    assert found is not None, path.name
+    claims: dict[str, Any] = ast.literal_eval(found[1])
+    return claims
+
+
+def test_publish_knows_every_mart_its_types_and_its_grain() -> None:
     for mart in MARTS:
-        model = (MODELS / "marts" / f"{mart.name}.sql").read_text()
-        assert f'"event_type": "{mart.event_type}", "period": "{mart.grain}"' in model, mart.name
+        claims = _claims(MODELS / "marts" / f"{mart.name}.sql")
+        assert tuple(claims["event_types"]) == mart.event_types, mart.name
+        assert tuple(claims.get("onward", ())) == mart.onward, mart.name
+        assert claims["period"] == mart.grain, mart.name
     assert {mart.name for mart in MARTS} == {path.stem for path in (MODELS / "marts").glob("*.sql")}
+
+
+def test_a_run_builds_a_model_for_each_of_its_types() -> None:
+    for path in [*(MODELS / "marts").glob("*.sql"), *(MODELS / "intermediate").glob("*.sql")]:
+        if path.stem != "int_claimed_hours":
+            assert 'tags=claims["event_types"]' in path.read_text(), path.name
+
+
+def test_the_newest_period_of_every_type_is_known() -> None:
+    marts = {mart.name: mart for mart in MARTS}
+    assert set(NEWEST) == set(EVENT_TYPES)
+    for type_, (name, _) in NEWEST.items():
+        assert type_ in marts[name].event_types
+        assert marts[name].grain == "hour"
+
+
+def test_no_mart_has_money_without_its_currency() -> None:
+    money = {"revenue", "refunded", "net_revenue", "average_purchase"}
+    described = {model["name"]: {column["name"] for column in model["columns"]} for model in _documents("models")}
+    for name, columns in described.items():
+        assert not columns & money or "currency" in columns, name
+    for mart in MARTS:
+        if described[mart.name] & money:
+            assert "currency" in mart.dimensions, mart.name
+    # And no test sums it across: the sums of a level are compared by currency.
+    for model in _documents("models"):
+        for test in model.get("data_tests", []):
+            arguments = test.get("sums_to", {}).get("arguments", {})
+            if set(arguments.get("measures", [])) & money:
+                assert "currency" in arguments["by"], model["name"]
 
 
 def test_every_mart_is_tested_for_its_key_and_its_periods_and_has_a_unit_test() -> None:
@@ -65,12 +106,13 @@ def test_every_mart_is_tested_for_its_key_and_its_periods_and_has_a_unit_test() 
         assert set(tests["unique_together"]["columns"]) == set(marts[name].key), name
         assert tests["starts_a_period"]["period"] == marts[name].grain, name
     tested = {test["model"] for test in _documents("unit_tests")}
-    assert tested >= set(marts) | {"int_claimed_hours", "int_page_views_hourly"}
+    assert tested >= set(marts) | {path.stem for path in (MODELS / "intermediate").glob("*.sql")}
 
 
-def test_the_dashboard_depends_on_every_mart() -> None:
-    (dashboard,) = _documents("exposures")
-    assert set(dashboard["depends_on"]) == {f"ref('{mart.name}')" for mart in MARTS}
+def test_every_mart_is_on_a_dashboard() -> None:
+    dashboards = _documents("exposures")
+    shown = {name for dashboard in dashboards for name in dashboard["depends_on"]}
+    assert shown == {f"ref('{mart.name}')" for mart in MARTS}
 
 
 def test_nothing_is_written_into_the_repository() -> None:

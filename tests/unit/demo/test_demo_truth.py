@@ -51,6 +51,18 @@ def test_bots_and_unknown_visitors_are_no_visitors() -> None:
     assert (views.page_views, views.bot_page_views, views.visitors) == (3, 1, 1)
 
 
+def test_money_is_kept_by_currency_and_users_are_counted_once_a_day() -> None:
+    line = {"purchase_id": "p", "app_id": "a", "user_id": "u", "quantity": 1, "region": "DE"}
+    truth = _truth(
+        _made("purchase", {**line, "amount": "0.10", "currency": "EUR"}),
+        _made("purchase", {**line, "amount": "3", "currency": "USD"}),
+        _made("signup", {"user_id": "u", "region": "DE"}),
+        _made("signup", {"user_id": "v", "region": "DE"}),
+    )
+    assert truth.money["purchase"]["2026-11-20"] == {"EUR": {"revenue": "0.10"}, "USD": {"revenue": "3"}}
+    assert truth.active_users == {"2026-11-20": 2}
+
+
 def test_what_is_sent_again_or_broken_counts_nothing() -> None:
     view = {"region": "DE", "page_name": "/"}
     truth = _truth(_made("page_view", view, kind="again"), _made("page_view", view, kind="invalid"))
@@ -68,7 +80,16 @@ def test_money_is_summed_exactly_and_errors_by_their_bound() -> None:
         _made("request_log", {**log, "status": 500}),
     )
     assert truth.totals["purchase"]["2026-11-20"] == {"revenue": "0.30", "purchases": "2", "quantity": "4"}
-    assert truth.totals["request_log"]["2026-11-20"] == {"requests": "2", "errors": "1", "duration_sum": "5"}
+    assert truth.money["purchase"]["2026-11-20"] == {"EUR": {"revenue": "0.30"}}
+    assert truth.totals["request_log"]["2026-11-20"] == {
+        "requests": "2",
+        "errors": "1",
+        "client_errors": "1",
+        "duration_sum": "5",
+        "timed": "1",
+        "satisfied": "1",
+        "tolerating": "0",
+    }
 
 
 def test_a_truth_survives_its_file(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """The suites as files: named by table and severity, about claimed rows only, and naming tenants."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from expectations.suites import FOLDER, SuiteError, batch, claimed, load_suites
-from warehouse.marts import MARTS
+from expectations.suites import FOLDER, SuiteError, batch, claimed, fed_by, load_suites
+from warehouse.marts import EVENT_TYPES, MARTS
 
 RUN = "11111111-1111-1111-1111-111111111111"
 GOOD = "holds:\n  expect: It holds.\n  failing: select tenant, 1 as observed from {batch}\n"
@@ -16,10 +17,23 @@ def test_every_mart_has_a_suite_that_stops() -> None:
     assert stops == {mart.name for mart in MARTS}
 
 
-def test_the_first_gate_stops_page_views_and_the_books_of_all_types() -> None:
+def test_the_first_gate_stops_every_type_that_reaches_a_mart_and_the_books_of_all() -> None:
     assert {suite.name for suite in load_suites("rollups") if suite.severity == "stop"} == {
-        "rollups.page_view_minute.stop",
+        *(f"rollups.{type_}_minute.stop" for type_ in EVENT_TYPES),
         "ledger.cells.stop",
+    }
+
+
+def test_a_gate_evaluates_the_suites_of_claimed_types_and_the_books() -> None:
+    suites = [suite for stage in ("rollups", "marts") for suite in load_suites(stage)]
+    assert {suite.name for suite in suites if fed_by(suite, {"metric"})} == {
+        "rollups.metric_minute.stop",
+        "marts_build.metric_hourly.stop",
+        "ledger.cells.stop",
+        "ledger.cells.warn",
+    }
+    assert {"marts_build.app_daily.stop", "marts_build.revenue_daily.stop"} <= {
+        suite.name for suite in suites if fed_by(suite, {"refund"})
     }
 
 
@@ -30,6 +44,8 @@ def test_every_expectation_gives_the_failing_tenants() -> None:
                 assert "group by tenant" in expectation.failing, f"{suite.name}: {expectation.name}"
                 assert " as observed" in expectation.failing, f"{suite.name}: {expectation.name}"
                 assert expectation.description.endswith("."), f"{suite.name}: {expectation.name}"
+                # Great Expectations fills braces, and takes those of a regular expression for a place to fill.
+                assert set(re.findall(r"{\w*}", expectation.failing)) <= {"{batch}", "{claimed}"}, suite.name
 
 
 def test_a_gate_looks_at_what_its_run_has_in_hand() -> None:
@@ -40,8 +56,10 @@ def test_a_gate_looks_at_what_its_run_has_in_hand() -> None:
     assert "type = " not in claimed(suites["ledger.cells.stop"], RUN)
     assert "t.type = c.type" in batch(suites["ledger.cells.stop"], RUN)
     weekly = suites["marts_build.region_weekly.stop"]
-    assert f"run_id = '{RUN}' and event_type = 'page_view'" in claimed(weekly, RUN)
+    assert f"run_id = '{RUN}'" in claimed(weekly, RUN)
+    assert "event_type in ('page_view')" in claimed(weekly, RUN)
     assert "date_trunc('week', hour)" in claimed(weekly, RUN)
+    assert "marts_build.app_daily" in claimed(suites["marts_build.app_daily.stop"], RUN)  # its later periods too
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,10 @@
+{% set claims = {"event_types": ["request_log"], "period": "hour"} %}
+{{
+    config(
+        meta=claims,
+        tags=claims["event_types"],
+        indexes=[{"columns": ["tenant", "period_start", "service", "region"], "unique": true}],
+    )
+}}
+
+{{ requests_by(["service", "region"], ref("int_requests_minute"), claims) }}

@@ -1,0 +1,10 @@
+{% set claims = {"event_types": ["purchase", "refund"], "period": "week"} %}
+{{
+    config(
+        meta=claims,
+        tags=claims["event_types"],
+        indexes=[{"columns": ["tenant", "period_start", "region", "currency"], "unique": true}],
+    )
+}}
+
+{{ revenue_by(ref("revenue_daily"), claims) }}

@@ -1,0 +1,149 @@
+{% set claims = {"event_types": ["signup", "purchase"], "period": "day", "onward": ["signup", "purchase"]} %}
+{{ config(meta=claims, tags=claims["event_types"], indexes=[{"columns": ["tenant", "period_start"], "unique": true}]) }}
+
+-- A day counts who was active in the 30 days that end with it, so 29 days before the claimed ones are read too.
+with days as (
+    select
+        days.tenant,
+        days.user_hash,
+        days.period_start
+    from {{ ref("int_user_history") }} as days
+    {{ where_claimed("days", claims, 696) }}
+),
+
+signup_hours as (
+    select
+        made.tenant,
+        made.signups,
+        {{ period_start(claims, "made.period_start") }} as period_start
+    from {{ ref("int_signups_hourly") }} as made
+    {{ where_claimed("made", claims) }}
+),
+
+signups as (
+    select
+        tenant,
+        period_start,
+        sum(signups)::bigint as signups
+    from signup_hours
+    group by tenant, period_start
+),
+
+active as (
+    select
+        *,
+        lead(period_start) over (partition by tenant, user_hash order by period_start) as next_start
+    from days
+),
+
+-- Somebody active on a day is so, for the windows that end with later days, until active again or out of the window.
+steps as (
+    select
+        tenant,
+        period_start as day,
+        1 as weekly,
+        1 as monthly
+    from active
+    union all
+    select
+        tenant,
+        least(next_start, period_start + interval '168 hours') as day,
+        -1 as weekly,
+        0 as monthly
+    from active
+    union all
+    select
+        tenant,
+        least(next_start, period_start + interval '720 hours') as day,
+        0 as weekly,
+        -1 as monthly
+    from active
+    union all
+    select
+        tenant,
+        period_start as day,
+        0 as weekly,
+        0 as monthly
+    from signups
+),
+
+changes as (
+    select
+        tenant,
+        day,
+        sum(weekly) as weekly,
+        sum(monthly) as monthly
+    from steps
+    group by tenant, day
+),
+
+windows as (
+    select
+        tenant,
+        day as period_start,
+        (sum(weekly) over by_time)::bigint as weekly_active_users,
+        (sum(monthly) over by_time)::bigint as monthly_active_users
+    from changes
+    window by_time as (partition by tenant order by day)
+),
+
+claimed_days as (
+    select days.*
+    from days
+    {{ where_claimed("days", claims) }}
+),
+
+counted as (
+    select
+        tenant,
+        period_start,
+        count(*) as daily_active_users,
+        count(*) filter (
+            where not exists (
+                select 1
+                from {{ ref("int_user_history") }} as earlier
+                where
+                    earlier.tenant = claimed_days.tenant
+                    and earlier.user_hash = claimed_days.user_hash
+                    and earlier.period_start < claimed_days.period_start
+            )
+        ) as first_seen_users
+    from claimed_days
+    group by tenant, period_start
+),
+
+together as (
+    select
+        coalesce(counted.tenant, signups.tenant) as tenant,
+        coalesce(counted.period_start, signups.period_start) as period_start,
+        coalesce(signups.signups, 0) as signups,
+        coalesce(counted.daily_active_users, 0) as daily_active_users,
+        coalesce(counted.first_seen_users, 0) as first_seen_users
+    from counted
+    full outer join signups
+        on
+            counted.tenant = signups.tenant
+            and counted.period_start = signups.period_start
+),
+
+final as (
+    select
+        together.tenant,
+        together.period_start,
+        together.signups,
+        together.daily_active_users,
+        windows.weekly_active_users,
+        windows.monthly_active_users,
+        together.first_seen_users,
+        coalesce(
+            together.daily_active_users::numeric / nullif(windows.monthly_active_users, 0), 0
+        )::numeric(10, 4) as stickiness,
+        together.daily_active_users - together.first_seen_users as returning_users
+    from together
+    inner join windows
+        on
+            together.tenant = windows.tenant
+            and together.period_start = windows.period_start
+)
+
+select * from final

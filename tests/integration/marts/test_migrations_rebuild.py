@@ -1,0 +1,51 @@
+"""What a migration makes stale is built anew by the next run, without anybody asking for it."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from contracts.registry import Registry
+from tests.integration.marts.warehouse_kit import Minute, Warehouse
+from warehouse.migrate import migrate
+
+NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
+SALE = {
+    "tenant": "a", "minute": NOON, "region": "DE", "currency": "EUR", "app_id": "x",
+    "revenue": Decimal("2.5"), "purchases": 1, "quantity": 1, "buyers": [7],
+}  # fmt: skip
+
+
+def test_a_mart_that_is_new_is_built_from_all_that_is_there(warehouse: Warehouse) -> None:
+    warehouse.load_rows("purchase", [SALE])
+    warehouse.load([Minute("a", NOON)])
+    warehouse.run(gates=False)
+    warehouse.rows("drop table marts.revenue_daily")
+    done = migrate(warehouse.dsns["WAREHOUSE"], Registry.load())
+    assert done.hours_to_rebuild == 1
+    assert warehouse.rows("select type, tenant, hour, cause from ledger.unpublished") == [
+        ("purchase", "a", NOON, "rebuild")
+    ]
+    warehouse.run(gates=False)
+    assert warehouse.rows("select revenue, buyers from marts.revenue_daily", role="READER") == [(Decimal("2.5000"), 1)]
+
+
+def test_a_migration_that_brings_nothing_new_marks_nothing(warehouse: Warehouse) -> None:
+    warehouse.load_rows("purchase", [SALE])
+    warehouse.run(gates=False)
+    assert migrate(warehouse.dsns["WAREHOUSE"], Registry.load()).hours_to_rebuild == 0
+    assert warehouse.rows("select count(*) from ledger.unpublished") == [(0,)]
+
+
+def test_what_was_cut_at_a_smaller_size_is_recomputed(warehouse: Warehouse) -> None:
+    whole, cut = tuple(range(1, 9)), tuple(range(1, 11))
+    other = NOON.replace(hour=15)
+    warehouse.load([Minute("a", NOON, views=10, visitors=cut), Minute("b", NOON, views=10, visitors=whole)])
+    warehouse.load([Minute("a", other, views=10, visitors=cut[:5])])
+    warehouse.run(gates=False)
+    warehouse.rows("create or replace function sketch.k() returns integer language sql immutable return 10")
+    migrate(warehouse.dsns["WAREHOUSE"], Registry.load())
+    assert warehouse.rows("select sketch.k()") == [(65_536,)]
+    # From the lake the minute that was cut; from the rollups every hour of the day, week and month that it is in.
+    assert warehouse.rows("select type, tenant, minute, cause from ledger.touched") == [
+        ("page_view", "a", NOON, "reprocess")
+    ]
+    assert warehouse.rows("select tenant, hour from ledger.unpublished order by 2") == [("a", NOON), ("a", other)]

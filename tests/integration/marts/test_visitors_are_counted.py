@@ -1,0 +1,68 @@
+"""A million visitors against exact counts: days are exact, everything else is within 2 %, over any filter."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.marts.warehouse_kit import Minute, Warehouse
+
+MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
+REGIONS = ("DE", "FR")
+PAGES = ("home", "about")
+MERGED = """
+    select sketch.distinct_estimate((array_agg(distinct h order by h))[:sketch.k()])
+    from marts.{mart}
+    left join lateral unnest(visitors_sketch) as h on true
+    where tenant = 'a' and {where}
+"""
+
+
+@pytest.fixture
+def crowd(warehouse: Warehouse) -> dict[tuple[str, str, int], set[int]]:
+    """A million visitors of two days, two regions and two pages, a fifth of each hour's in another place as well."""
+    seeded = random.Random(20261116)  # noqa: S311 - draws a test
+    hashes = [seeded.getrandbits(63) for _ in range(1_000_000)]
+    found: dict[tuple[str, str, int], set[int]] = {}
+    minutes = []
+    for hour in range(40):
+        seen = hashes[hour * 25_000 : (hour + 1) * 25_000] + seeded.sample(hashes, 5_000)
+        region, page, day = REGIONS[hour % 2], PAGES[hour // 2 % 2], hour // 20
+        found.setdefault((region, page, day), set()).update(seen)
+        at = MONDAY + timedelta(days=day, hours=hour % 20)
+        minutes.append(Minute("a", at, region, page, len(seen), 0, tuple(seen)))
+    warehouse.load(minutes)
+    warehouse.run()
+    return found
+
+
+def test_days_are_exact_and_all_else_is_within_two_percent(
+    warehouse: Warehouse, crowd: dict[tuple[str, str, int], set[int]]
+) -> None:
+    def exact(region: str | None = None, page: str | None = None, day: int | None = None) -> int:
+        chosen = (
+            people
+            for (r, p, d), people in crowd.items()
+            if region in (None, r) and page in (None, p) and day in (None, d)
+        )
+        return len(set().union(*chosen))
+
+    for (_, start, region), (_, visitors, _) in warehouse.mart("region_daily").items():
+        assert visitors == exact(region=region, day=(start - MONDAY).days)
+        assert visitors > 65_536
+    for (_, start, page), (_, visitors, _) in warehouse.mart("page_daily").items():
+        assert visitors == exact(page=page, day=(start - MONDAY).days)
+    for name in ("region_weekly", "region_monthly"):
+        for (_, _, region), (_, visitors, _) in warehouse.mart(name).items():
+            assert visitors == pytest.approx(exact(region=region), rel=0.02), name
+    ranges = {
+        ("region_hourly", "true"): exact(),
+        ("region_daily", "true"): exact(),
+        ("region_daily", "region = 'DE'"): exact(region="DE"),
+        ("region_monthly", "region in ('DE', 'FR')"): exact(),
+        ("page_daily", "page_name = 'about'"): exact(page="about"),
+        ("page_daily", f"period_start = '{MONDAY.isoformat()}'"): exact(day=0),
+    }
+    for (mart, where), truth in ranges.items():
+        ((estimate,),) = warehouse.rows(MERGED.format(mart=mart, where=where), role="READER")
+        assert estimate == pytest.approx(truth, rel=0.02), (mart, where)
