@@ -15,7 +15,9 @@ from jinja2.sandbox import SandboxedEnvironment
 from psycopg.rows import dict_row
 
 from superset_config.bundle import Bundle
-from superset_config.macros import CHOSEN, MACROS, SKETCH_SIZE
+from superset_config.macros import MACROS
+from superset_config.merges import SKETCH_SIZE
+from superset_config.periods import CHOSEN
 
 MART = """
     tenant text, {key} text, period_start timestamptz, page_views bigint, visitors bigint, bot_page_views bigint,

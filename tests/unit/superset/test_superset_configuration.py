@@ -109,8 +109,8 @@ def test_all_is_well_when_everything_is_there_and_answers() -> None:
 
 
 def test_an_asset_that_was_not_imported_is_named() -> None:
-    with Superset(SETTINGS, fake(missing="charts/visitors.yaml")) as superset:
-        assert verify(superset, Bundle.load()) == ["charts/visitors.yaml: not in Superset"]
+    with Superset(SETTINGS, fake(missing="charts/page_views/visitors.yaml")) as superset:
+        assert verify(superset, Bundle.load()) == ["charts/page_views/visitors.yaml: not in Superset"]
 
 
 def test_a_chart_whose_query_fails_is_named_with_the_error() -> None:
