@@ -19,6 +19,9 @@ ROOM = Path(__file__).parent
 ASSETS = ROOM / "assets"
 WAREHOUSE = "databases/warehouse.yaml"
 """The database whose address and password come from READER_DSN."""
+# Two hundred files: libyaml reads and writes them ten times as fast, where PyYAML was built with it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 KINDS = ("databases", "datasets", "charts", "dashboards")
 
 
@@ -68,7 +71,7 @@ class Bundle:
             path = file.relative_to(folder).as_posix()
             if path == "metadata.yaml":
                 continue
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            content = yaml.load(file.read_text(encoding="utf-8"), LOADER)  # noqa: S506 (both are safe)
             if not isinstance(content, dict) or "uuid" not in content:
                 raise AssetError(f"{path}: not a mapping with a uuid")
             if path.split("/", 1)[0] not in KINDS:
@@ -98,7 +101,7 @@ class Bundle:
                 content["query_context"] = json.dumps(query_context(content["params"]))
             if asset.path == WAREHOUSE:
                 content["sqlalchemy_uri"] = database_uri
-            contents[asset.path] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+            contents[asset.path] = yaml.dump(content, Dumper=DUMPER, sort_keys=False, allow_unicode=True)
         return contents
 
     def fingerprint(self) -> str:

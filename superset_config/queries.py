@@ -5,7 +5,7 @@ import, so that a chart is written once, and `GET /api/v1/chart/<id>/data/` answ
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -53,22 +53,76 @@ def _common(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_type(params: Mapping[str, Any]) -> dict[str, Any]:
     kind = params["viz_type"]
-    if kind == "big_number":
-        return {"columns": [_time_axis(params)], "metrics": [params["metric"]], **_grain(params)}
-    if kind == "echarts_timeseries_bar":
+    if kind not in ASKED:
+        raise UnknownChart(f"no query for charts of type {kind!r}: say in {__name__} what they ask for")
+    return ASKED[kind](params)
+
+
+def _big_number(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"columns": [_time_axis(params)], "metrics": [params["metric"]], **_grain(params)}
+
+
+def _one_number(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"metrics": [params["metric"]]}
+
+
+def _over_time(params: Mapping[str, Any]) -> dict[str, Any]:
+    if params.get("forecastEnabled"):
+        return {"columns": [_time_axis(params)], "metrics": params["metrics"], **_grain(params), **_forecast(params)}
+    if "x_axis_sort" in params:
         # The axis is text; the metric that it is sorted by has to be asked for, too.
         metrics = [*params["metrics"], params["timeseries_limit_metric"]]
         return {"columns": [params["x_axis"]], "metrics": metrics, **_grain(params)}
-    if kind == "world_map":
-        return {"columns": [params["entity"]], "metrics": [params["metric"]], "orderby": [[params["metric"], False]]}
-    if kind == "table" and params["query_mode"] == "raw":
+    return {"columns": [_time_axis(params), *params["groupby"]], "metrics": params["metrics"], **_grain(params)}
+
+
+def _parts(params: Mapping[str, Any]) -> dict[str, Any]:
+    columns = [params["entity"]] if "entity" in params else params["groupby"]
+    return {"columns": columns, "metrics": [params["metric"]], "orderby": [[params["metric"], False]]}
+
+
+def _table(params: Mapping[str, Any]) -> dict[str, Any]:
+    if params["query_mode"] == "raw":
         orderby = [json.loads(each) for each in params.get("order_by_cols", [])]
         return {"columns": params["all_columns"], "metrics": None, "orderby": orderby}
-    if kind == "table":
-        sort_by = params.get("timeseries_limit_metric")
-        orderby = [[sort_by, not params.get("order_desc", True)]] if sort_by else []
-        return {"columns": params["groupby"], "metrics": params["metrics"], "orderby": orderby}
-    raise UnknownChart(f"no query for charts of type {kind!r}: say in {__name__} what they ask for")
+    sort_by = params.get("timeseries_limit_metric")
+    orderby = [[sort_by, not params.get("order_desc", True)]] if sort_by else []
+    return {"columns": params["groupby"], "metrics": params["metrics"], "orderby": orderby}
+
+
+ASKED: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "big_number": _big_number,
+    "big_number_total": _one_number,
+    "echarts_timeseries_bar": _over_time,
+    "echarts_timeseries_line": _over_time,
+    "pie": _parts,
+    "treemap_v2": _parts,
+    "world_map": _parts,
+    "table": _table,
+}
+"""What each type of chart asks for, beside what all of them ask."""
+
+
+def _forecast(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes the forecast of a line: one column a metric, by time, handed to Prophet."""
+    means = {metric: {"operator": "mean"} for metric in params["metrics"]}
+    prophet = {
+        "time_grain": params["time_grain_sqla"],
+        "periods": params["forecastPeriods"],
+        "confidence_interval": params["forecastInterval"],
+        "yearly_seasonality": params["forecastSeasonalityYearly"],
+        "weekly_seasonality": params["forecastSeasonalityWeekly"],
+        "daily_seasonality": params["forecastSeasonalityDaily"],
+        "index": params["x_axis"],
+    }
+    pivot = {"index": [params["x_axis"]], "columns": [], "aggregates": means, "drop_missing_columns": False}
+    return {
+        "post_processing": [
+            {"operation": "pivot", "options": pivot},
+            {"operation": "flatten"},
+            {"operation": "prophet", "options": prophet},
+        ]
+    }
 
 
 def _time_axis(params: Mapping[str, Any]) -> dict[str, Any]:

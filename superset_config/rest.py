@@ -119,16 +119,29 @@ class Superset:
         :param time_range: the filter Dates, ``YYYY-MM-DD : YYYY-MM-DD``
         :raises SupersetError: when the query fails
         """
-        context = json.loads(self.chart(chart_id)["query_context"])
+        return self.answer(self.query(chart_id, filters, time_range))
+
+    def query(
+        self, chart_id: int, filters: Mapping[str, Sequence[str]] | None = None, time_range: str | None = None
+    ) -> dict[str, Any]:
+        """What :meth:`chart_rows` asks."""
+        context: dict[str, Any] = json.loads(self.chart(chart_id)["query_context"])
         context["force"] = True
         for query in context["queries"]:
             query["filters"] += [{"col": col, "op": "IN", "val": list(val)} for col, val in (filters or {}).items()]
             if time_range:
                 query["time_range"] = time_range
+        return context
+
+    def answer(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of a query.
+
+        :raises SupersetError: when it fails
+        """
         results = self._json(self._http.post("/api/v1/chart/data", json=context))["result"]
         failed = [result["error"] for result in results if result.get("error")]
         if failed:
-            raise SupersetError(f"chart {chart_id}: {failed}")
+            raise SupersetError(f"{context['form_data'].get('viz_type', 'a chart')}: {failed}")
         rows: list[dict[str, Any]] = results[0]["data"]
         return rows
 

@@ -1,6 +1,6 @@
 """Opens the dashboards in a real browser, as a reader would, and fails when a reader would see something wrong.
 
-    python -m superset_config.screenshot --output <folder> [--tenant NAME] [--width 1440] [--height 900]
+    python -m superset_config.screenshot --output <folder> [--tenant NAME] [--dashboard SLUG] [--width 1440]
 
 Wrong is: a chart that shows an error, nothing, or still a spinner; an error message of the page; an error in the
 browser's console; a request that failed. Needs the core environment (Playwright) and a Chromium.
@@ -9,12 +9,12 @@ browser's console; a request that failed. Needs the core environment (Playwright
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import ConsoleMessage, Page, Response, TimeoutError, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Page, Response, TimeoutError, sync_playwright
 from pydantic import Field
 
 from runtime.settings import SettingsError
@@ -63,6 +63,10 @@ class BrowserSettings(SupersetSettings):
         if found is None:
             raise SettingsError(f"there is no {self.chromium_path}: install Chromium, or set CHROMIUM_PATH to one")
         return Path(found)
+
+
+class NoDashboard(Exception):
+    """A dashboard to look at is not among the assets."""
 
 
 class LogInError(Exception):
@@ -138,14 +142,21 @@ def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIEN
         if response.status >= 400:
             seen.wrong.append(f"{response.status} from {response.request.method} {response.url[:200]}")
 
+    def broke(error: Error) -> None:
+        seen.wrong.append(f"script: {str(error)[:300]}")
+
     page.on("console", heard)
-    page.on("pageerror", lambda error: seen.wrong.append(f"script: {str(error)[:300]}"))
+    page.on("pageerror", broke)
     page.on("response", answered)
     page.goto(url)
     _scroll_through(page, seen, seconds)
     _judge(page, seen)
     picture.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=picture)
+    # The next dashboard is looked at on the same page: what goes wrong there is not this one's.
+    page.remove_listener("console", heard)
+    page.remove_listener("pageerror", broke)
+    page.remove_listener("response", answered)
     return seen
 
 
@@ -181,16 +192,30 @@ def _judge(page: Page, seen: Look) -> None:
     seen.wrong += [f"message: {each.inner_text()[:300]}" for each in page.locator(ERRORS).all()]
 
 
-def look_at_all(settings: BrowserSettings, output: Path, tenant: str | None, width: int, height: int) -> list[Look]:
-    """Look at every dashboard of the assets; the pictures are ``<output>/<slug>.png``."""
+def look_at_all(
+    settings: BrowserSettings,
+    output: Path,
+    tenant: str | None,
+    width: int,
+    height: int,
+    *,
+    only: Collection[str] = (),
+) -> list[Look]:
+    """Look at every dashboard of the assets, or at the slugs in ``only``; the pictures are ``<output>/<slug>.png``."""
     looks = []
     with logged_in(settings, width, height) as page:
-        for dashboard in Bundle.load().of("dashboards"):
-            slug = str(dashboard.content["slug"])
+        for slug in _slugs(only):
             url = dashboard_url(settings.superset_url, slug, tenant)
             page.set_viewport_size({"width": width, "height": height})
             looks.append(look(page, url, slug, output / f"{slug}.png"))
     return looks
+
+
+def _slugs(only: Collection[str]) -> list[str]:
+    slugs = [str(dashboard.content["slug"]) for dashboard in Bundle.load().of("dashboards")]
+    if unknown := set(only) - set(slugs):
+        raise NoDashboard(f"no such dashboard: {', '.join(sorted(unknown))}; there are {', '.join(slugs)}")
+    return [slug for slug in slugs if not only or slug in only]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -198,13 +223,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--output", type=Path, required=True, help="folder of the pictures")
     parser.add_argument("--tenant", help="the tenant to open, instead of the one with the newest data")
+    parser.add_argument("--dashboard", action="append", default=[], help="only this one, by its slug (repeatable)")
     parser.add_argument("--width", type=int, default=1440, help="width of the window in pixels")
     parser.add_argument("--height", type=int, default=900, help="least height of the window in pixels")
     chosen = parser.parse_args(arguments)
     try:
         settings = BrowserSettings.read()
-        looks = look_at_all(settings, chosen.output, chosen.tenant, chosen.width, chosen.height)
-    except (SettingsError, LogInError) as error:
+        looks = look_at_all(settings, chosen.output, chosen.tenant, chosen.width, chosen.height, only=chosen.dashboard)
+    except (SettingsError, LogInError, NoDashboard) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     for seen in looks:

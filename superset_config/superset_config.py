@@ -206,6 +206,33 @@ EXTRA_CATEGORICAL_COLOR_SCHEMES = [
         "isDefault": False,
         "colors": ["#2E8B74", "#A3D9CB", "#1F5F8B", "#A9CCE3", "#B7791F", "#F0D29A", "#7A4E8A", "#D4BFDC", "#5B6770"],
     },
+    {
+        "id": "watershed_money",
+        "description": "Watershed, money: amber for final, pale amber for still open",
+        "label": "Watershed money",
+        "isDefault": False,
+        "colors": ["#B7791F", "#F0D29A", "#1F5F8B", "#A9CCE3", "#2E8B74", "#A3D9CB", "#7A4E8A", "#D4BFDC", "#5B6770"],
+    },
+    {
+        "id": "watershed_lines",
+        "description": "Watershed, kinds beside each other: none is pale, as none is open",
+        "label": "Watershed lines",
+        "isDefault": False,
+        "colors": [
+            *("#1F5F8B", "#B7791F", "#2E8B74", "#7A4E8A", "#B03A2E", "#5B6770", "#4788B3", "#8C6D31", "#637939"),
+            *("#D98880", "#45B39D", "#AF7AC5", "#F0B27A", "#5D6D7E", "#A04000", "#117864"),
+        ],
+    },
+    {
+        "id": "watershed_boxes",
+        "description": "Watershed, boxes with names in them: pale enough to read what is written",
+        "label": "Watershed boxes",
+        "isDefault": False,
+        "colors": [
+            *("#A9CCE3", "#F0D29A", "#A3D9CB", "#D4BFDC", "#E6B0AA", "#CCD1D5", "#D5DBA8", "#BFD7EA", "#F5CBA7"),
+            *("#C8E6C9", "#E8DAEF", "#FADBD8"),
+        ],
+    },
 ]
 EXTRA_SEQUENTIAL_COLOR_SCHEMES = [
     {

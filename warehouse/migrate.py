@@ -12,7 +12,9 @@ from warehouse.ddl import SCHEMA, TableChange, plan
 from warehouse.rebuild import known_marts, mark_cut_sketches, mark_new_marts, sketch_size
 
 SCHEMA_FILES = Path(__file__).resolve().parent / "schema"
-BEFORE_ROLLUPS = ("schemas.sql", "ledger.sql", "tenants.sql", "alerts.sql", "sketch.sql", "rollups.sql", "marts.sql")
+BEFORE_ROLLUPS = (
+    "schemas.sql", "ledger.sql", "tenants.sql", "alerts.sql", "sketch.sql", "rollups.sql", "marts.sql", "published.sql",
+)  # fmt: skip
 AFTER_ROLLUPS = ("grants.sql", "row_security.sql")
 LOCK_TIMEOUT = "30s"
 """A change of a table waits for its readers and stops new ones meanwhile: not for longer than this."""

@@ -49,6 +49,9 @@ FORBIDDEN = {
         "drop table marts.region_hourly",
         "truncate marts.region_hourly",
         "create table marts_build.mine (x int)",
+        "delete from marts.loads",
+        "insert into marts.gate_results (suite) values ('x')",
+        "update marts.publications set held_because = null",
     ],
     "MAINTAINER_DSN": [
         "select from marts.region_hourly",
@@ -78,6 +81,7 @@ FORBIDDEN = {
         "insert into marts.freshness (tenant) values ('x')",
         "update marts.region_hourly set page_views = 0",
         "delete from marts.region_hourly",
+        "delete from marts.loads",
         "create table marts.mine (x int)",
         "create table public.mine (x int)",
     ],

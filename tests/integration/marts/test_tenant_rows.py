@@ -78,3 +78,23 @@ def test_publishing_goes_on_with_row_security(unbuilt: Warehouse) -> None:
     """The publisher writes and the reader reads every tenant's rows, also those of tenants that were never made."""
     unbuilt.rows("insert into marts.page_daily values ('never-made', '/', now(), 1, 1, 0, '{}')", role="PUBLISHER")
     assert unbuilt.rows("select tenant from marts.page_daily", role="READER") == [("never-made",)]
+
+
+def test_a_tenant_sees_of_the_ledger_what_was_done_for_itself(unbuilt: Warehouse, tenant: str) -> None:
+    for name in (tenant, "other", "*"):
+        unbuilt.rows("insert into ledger.publications values (%s, %s, now(), 1, null)", (uuid4(), name))
+        unbuilt.rows(
+            "insert into ledger.gate_results values (%s, 'marts', 'suite', 'is so', 'stop', %s, true, null, now())",
+            (uuid4(), name),
+        )
+    unbuilt.rows(
+        "insert into ledger.loads (run_id, type, started_at, land_seq_from, land_seq_to) values (%s, 'x', now(), 0, 0)",
+        (uuid4(),),
+    )
+    migrate(unbuilt.dsns["WAREHOUSE"], Registry.load())
+    for view in ("publications", "gate_results"):
+        assert as_tenant(unbuilt, tenant, f"select tenant from marts.{view}") == [(tenant,)]
+        seen = unbuilt.rows(f"select tenant from marts.{view}", role="READER")
+        assert {(tenant,), ("other",), ("*",)} <= set(seen)
+    assert as_tenant(unbuilt, tenant, "select tenant from marts.loads") == []
+    assert unbuilt.rows("select tenant from marts.loads", role="READER") == [("*",)]

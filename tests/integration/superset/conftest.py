@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from stack.lifecycle import Stack
@@ -20,6 +21,7 @@ from tenants.create import NewPerson, add_person, create_tenant
 from tenants.disable import disable_tenant
 from tenants.settings import TenantSettings
 from tests.integration.mail_sink import Sink, serving
+from tests.integration.superset.marts_kit import Marts
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 MOST_SECONDS = 1200
@@ -162,3 +164,14 @@ def sql_lab(client: Superset, database_id: int, sql: str, schema: str = "marts")
     """Ask in SQL Lab, whatever comes of it."""
     query = {"database_id": database_id, "sql": sql, "schema": schema, "runAsync": False, "queryLimit": 1000}
     return client.try_send("POST", "sqllab/execute/", {**query, "client_id": secrets.token_hex(5)})
+
+
+@pytest.fixture
+def marts(stack: Any) -> Iterator[Marts]:
+    """Temporary marts, for datasets' numbers worked out by hand."""
+    with psycopg.connect(stack.env["WAREHOUSE_DSN"], row_factory=dict_row) as connection:
+        connection.execute("set timezone = 'UTC'")
+        marts = Marts(connection)
+        marts.shape()
+        yield marts
+        connection.rollback()

@@ -1,97 +1,13 @@
-"""The datasets' SQL on a real Postgres, rendered as Superset renders it, over a handful of rows written out here.
+"""The page views' datasets on a real Postgres, over a handful of rows written out here."""
 
-The marts are temporary tables of one connection: nothing of the running warehouse is read or changed.
-"""
-
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
-import psycopg
 import pytest
-from jinja2.sandbox import SandboxedEnvironment
-from psycopg.rows import dict_row
 
-from superset_config.bundle import Bundle
-from superset_config.macros import CHOSEN, MACROS, SKETCH_SIZE
-
-MART = """
-    tenant text, {key} text, period_start timestamptz, page_views bigint, visitors bigint, bot_page_views bigint,
-    visitors_sketch bigint[]
-"""
-NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)  # a Wednesday
-
-
-@dataclass(frozen=True)
-class Time:
-    """What `get_time_filter` gives a template."""
-
-    from_expr: str | None = None
-    to_expr: str | None = None
-
-
-@dataclass
-class Marts:
-    """Temporary marts, and the datasets over them."""
-
-    connection: psycopg.Connection[dict[str, Any]]
-    sql: dict[str, str] = field(
-        default_factory=lambda: {d.content["table_name"]: d.content["sql"] for d in Bundle.load().of("datasets")}
-    )
-
-    def add(
-        self, mart: str, key: str, at: str, views: int, visitors: Sequence[int], *, tenant: str = "t", bots: int = 0
-    ) -> None:
-        """One row of a mart; ``visitors`` are the hashes."""
-        self.connection.execute(
-            f"insert into pg_temp.{mart} values (%s, %s, %s, %s, %s, %s, %s)",
-            (tenant, key, at + "+00", views, len(visitors), bots, sorted(visitors)),
-        )
-
-    def fresh(self, tenant: str, newest: str, complete: datetime | None = NOW, held: str | None = None) -> None:
-        """The tenant's row of freshness."""
-        self.connection.execute(
-            "insert into pg_temp.freshness values (%s, 'page_view', %s, 0, 0, %s, now(), %s)",
-            (tenant, complete, newest + "+00", held),
-        )
-
-    def rows(
-        self, dataset: str, time: Time | None = None, grain: str | None = None, **filters: Sequence[str]
-    ) -> list[dict[str, Any]]:
-        """The rows a dataset has with the dashboard's ``filters`` and ``time``."""
-        removed: set[str] = set()
-
-        def filter_values(column: str, remove_filter: bool = False) -> list[str]:
-            if remove_filter:
-                removed.add(column)
-            return list(filters.get(column, ()))
-
-        context = {
-            **MACROS,
-            "filter_values": filter_values,
-            "get_time_filter": lambda **_: time or Time(),
-            "time_grain": grain,
-        }
-        sql = SandboxedEnvironment().from_string(self.sql[dataset]).render(context).replace("marts.", "pg_temp.")
-        return self.connection.execute(sql.encode()).fetchall()
-
-
-@pytest.fixture
-def marts(stack: Any) -> Iterator[Marts]:
-    with psycopg.connect(stack.env["WAREHOUSE_DSN"], row_factory=dict_row) as connection:
-        connection.execute("set timezone = 'UTC'")
-        for mart in ("region_hourly", "region_daily", "region_weekly", "region_monthly"):
-            connection.execute(f"create temp table {mart} ({MART.format(key='region')})")
-        connection.execute(f"create temp table page_daily ({MART.format(key='page_name')})")
-        connection.execute(
-            "create temp table freshness (tenant text, event_type text, complete_through timestamptz,"
-            " pending_minutes bigint, pending_hours bigint,"
-            " newest_period_start timestamptz, published_at timestamptz, held_because text)"
-        )
-        yield Marts(connection)
-        connection.rollback()
+from superset_config.merges import SKETCH_SIZE
+from superset_config.periods import CHOSEN
+from tests.integration.superset.marts_kit import Marts, Time
 
 
 def test_a_visitor_of_two_regions_and_two_days_counts_once(marts: Marts) -> None:
@@ -117,7 +33,9 @@ def test_full_sketches_are_estimated_within_two_percent(marts: Marts) -> None:
         """
         with v as (select (random() * 9223372036854774784)::bigint as h, i from generate_series(1, 120000) as i),
         r as (select 'DE' as region, h from v where i <= 80000 union all select 'FR', h from v where i > 40000)
-        insert into pg_temp.region_daily
+        insert into pg_temp.region_daily (
+            tenant, region, period_start, page_views, visitors, bot_page_views, visitors_sketch
+        )
         select 't', region, '2026-11-24', count(*), 80000, 0, (array_agg(h order by h))[:%s] from r group by region
         """,
         (SKETCH_SIZE,),
@@ -245,7 +163,7 @@ def test_what_is_behind_or_held_says_so_and_turns_red(
 
 
 def test_datasets_without_any_data_are_empty_and_do_not_fail(marts: Marts) -> None:
-    for dataset in marts.sql:
+    for dataset in marts.datasets:
         rows = marts.rows(dataset)
         assert bool(rows) is (dataset == "periods"), dataset
 

@@ -57,6 +57,28 @@ def test_every_column_and_measure_is_described(dataset: Asset) -> None:
         assert part["verbose_name"], part
 
 
+DBT_DOCS = (ROOM.parent / "dbt_project" / "models" / "docs.md").read_text(encoding="utf-8")
+DOCUMENTED = {
+    name: " ".join(text.strip().split("\n\n")[0].split())
+    for name, text in re.findall(r"{% docs (\w+) %}(.*?){% enddocs %}", DBT_DOCS, re.DOTALL)
+}
+OF_THEIR_OWN = {"period_start", "hour", "category", "app_name", "rank", "visitors", "buyers"}
+"""Columns that mean something narrower in a dataset than in a mart: of the chosen period, or of the time grain."""
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=named)
+def test_a_column_of_a_mart_means_here_what_dbt_says_it_means(dataset: Asset) -> None:
+    columns = {each["column_name"]: " ".join(each["description"].split()) for each in dataset.content["columns"]}
+    carried = (columns.keys() & DOCUMENTED.keys()) - OF_THEIR_OWN
+    assert {name: columns[name] for name in carried} == {name: DOCUMENTED[name] for name in carried}
+
+
+def test_the_measures_of_every_family_are_carried_over_from_dbt() -> None:
+    columns = {each["column_name"] for dataset in DATASETS for each in dataset.content["columns"]}
+    measures = {"page_views", "net_revenue", "created", "signups", "daily_active_users", "samples", "requests"}
+    assert measures <= columns & DOCUMENTED.keys() - OF_THEIR_OWN
+
+
 @pytest.mark.parametrize("dataset", DATASETS, ids=named)
 def test_datasets_read_nothing_but_marts(dataset: Asset) -> None:
     assert dataset.content["schema"] == "marts"
@@ -171,8 +193,53 @@ def test_the_fingerprint_changes_with_the_assets_and_not_without() -> None:
 
 
 def test_a_chart_type_without_a_query_is_named() -> None:
-    with pytest.raises(UnknownChart, match="'pie'"):
-        query_context({"viz_type": "pie"})
+    with pytest.raises(UnknownChart, match="'sunburst_v2'"):
+        query_context({"viz_type": "sunburst_v2"})
+
+
+def test_a_forecast_is_asked_of_prophet_by_the_day() -> None:
+    forecasts = [chart for chart in CHARTS if chart.content["params"].get("forecastEnabled")]
+    assert forecasts
+    for chart in forecasts:
+        (query,) = query_context(chart.content["params"])["queries"]
+        asked = query["post_processing"][-1]
+        assert asked["operation"] == "prophet"
+        assert (asked["options"]["index"], asked["options"]["time_grain"]) == ("day", "P1D")
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_an_amount_is_shown_with_the_currency_it_is_in(chart: Asset) -> None:
+    dataset = dataset_of(chart).content
+    if chart.content["viz_type"] in {"table", "world_map"} or not dataset.get("currency_code_column"):
+        return
+    amounts = {metric["metric_name"] for metric in dataset["metrics"] if metric["currency"]}
+    (query,) = query_context(chart.content["params"])["queries"]
+    shown = "AUTO" in json.dumps(chart.content["params"].get("currency_format"))
+    assert shown == bool(amounts & set(query["metrics"]))
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
+def test_every_dashboard_but_those_of_all_families_says_how_far_it_is_complete(dashboard: Asset) -> None:
+    said = [meta for meta in placed(dashboard) if str(meta["sliceName"]).startswith("Complete through")]
+    trusted = [meta for meta in placed(dashboard) if "trust" in str(meta["sliceName"])]
+    assert said or trusted
+    parts = [part for part in dashboard.content["position"].values() if isinstance(part, dict)]
+    code = [part["meta"]["code"] for part in parts if part["type"] == "MARKDOWN"]
+    assert any("How to read this page" in each for each in code)
+
+
+def test_the_overview_leads_to_every_other_dashboard_of_numbers() -> None:
+    overview = next(board for board in DASHBOARDS if board.content["slug"] == "overview")
+    text = json.dumps(overview.content["position"])
+    for board in DASHBOARDS:
+        assert board is overview or f"(/superset/dashboard/{board.content['slug']}/)" in text, board.path
+
+
+def test_dashboards_share_one_style_sheet_in_every_page_s_head() -> None:
+    assert [board.path for board in DASHBOARDS if board.content.get("css")] == []
+    head = (ROOM / "templates" / "head_custom_extra.html").read_text(encoding="utf-8")
+    assert '{% include "dashboards.css" %}' in head
+    assert "@media (max-width: 767px)" in (ROOM / "templates" / "dashboards.css").read_text(encoding="utf-8")
 
 
 def test_roles_are_named_once_and_build_on_superset_s_own() -> None:

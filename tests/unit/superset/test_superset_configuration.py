@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from superset_config.bundle import ROOM, Bundle
-from superset_config.rest import Superset, SupersetError, SupersetSettings
+from superset_config.rest import PAGE, Superset, SupersetError, SupersetSettings
 from superset_config.screenshot import dashboard_url
 from superset_config.verify import RESOURCES, verify
 
@@ -76,14 +76,16 @@ def test_a_dashboard_opens_on_a_tenant_whatever_its_name() -> None:
     assert "'o!'brien!!'" in url
 
 
+BUNDLE = Bundle.load()
 SETTINGS = SupersetSettings(superset_url="http://superset", superset_user="u", superset_password=SecretStr("p"))
 
 
 def fake(missing: str = "", failing: bool = False, rows: int = 1) -> httpx.MockTransport:
     """A Superset that has every asset but ``missing``, and whose charts fail or give ``rows`` rows."""
-    bundle = Bundle.load()
+    bundle = BUNDLE
     kinds = {resource: kind for kind, resource in RESOURCES.items()}
 
+    lists: dict[str, list[dict[str, object]]] = {}
     plain: dict[str, dict[str, object]] = {
         "/api/v1/security/login": {"access_token": "t"},
         "/api/v1/security/csrf_token/": {"result": "c"},
@@ -92,7 +94,7 @@ def fake(missing: str = "", failing: bool = False, rows: int = 1) -> httpx.MockT
     }
     for resource, kind in kinds.items():
         assets = [asset for asset in bundle.of(kind) if asset.path != missing]
-        plain[f"/api/v1/{resource}/"] = {"result": [{"id": n, "uuid": a.uuid} for n, a in enumerate(assets)]}
+        lists[f"/api/v1/{resource}/"] = [{"id": n, "uuid": a.uuid} for n, a in enumerate(assets)]
     one_chart = {"result": {"query_context": json.dumps({"queries": [{"filters": []}]})}}
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -101,6 +103,9 @@ def fake(missing: str = "", failing: bool = False, rows: int = 1) -> httpx.MockT
             return httpx.Response(302, headers={"location": "/"})
         if path == "/api/v1/chart/data" and failing:
             return httpx.Response(400, json={"message": "no such column"})
+        if path in lists:  # as Superset does, no more than a page at once
+            page = int(request.url.params["q"].split("page:")[1].split(",")[0])
+            return httpx.Response(200, json={"result": lists[path][page * PAGE : (page + 1) * PAGE]})
         return httpx.Response(200, json=plain.get(path, one_chart))
 
     return httpx.MockTransport(answer)
@@ -108,25 +113,25 @@ def fake(missing: str = "", failing: bool = False, rows: int = 1) -> httpx.MockT
 
 def test_all_is_well_when_everything_is_there_and_answers() -> None:
     with Superset(SETTINGS, fake()) as superset:
-        assert verify(superset, Bundle.load(), need_data=True) == []
+        assert verify(superset, BUNDLE, need_data=True) == []
 
 
 def test_an_asset_that_was_not_imported_is_named() -> None:
-    with Superset(SETTINGS, fake(missing="charts/visitors.yaml")) as superset:
-        assert verify(superset, Bundle.load()) == ["charts/visitors.yaml: not in Superset"]
+    with Superset(SETTINGS, fake(missing="charts/page_views/visitors.yaml")) as superset:
+        assert verify(superset, BUNDLE) == ["charts/page_views/visitors.yaml: not in Superset"]
 
 
 def test_a_chart_whose_query_fails_is_named_with_the_error() -> None:
     with Superset(SETTINGS, fake(failing=True)) as superset:
-        wrong = verify(superset, Bundle.load())
-    assert len(wrong) == len(Bundle.load().uuids("charts"))
+        wrong = verify(superset, BUNDLE)
+    assert len(wrong) == len(BUNDLE.uuids("charts"))
     assert all("no such column" in line for line in wrong)
 
 
 def test_a_chart_without_data_is_wrong_only_when_data_are_expected() -> None:
     with Superset(SETTINGS, fake(rows=0)) as superset:
-        assert verify(superset, Bundle.load()) == []
-        assert all("no data" in line for line in verify(superset, Bundle.load(), need_data=True))
+        assert verify(superset, BUNDLE) == []
+        assert all("no data" in line for line in verify(superset, BUNDLE, need_data=True))
 
 
 def test_a_refused_log_in_is_said() -> None:

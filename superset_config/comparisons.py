@@ -1,0 +1,132 @@
+"""Numbers beside those of another time, both up to the same elapsed part, so that the comparison is fair."""
+
+# ruff: noqa: S608 (composing SQL is what this module does; tests feed it hostile values)
+
+from collections.abc import Mapping, Sequence
+
+from superset_config.families import family_of
+from superset_config.literals import MacroError
+from superset_config.merges import merged
+from superset_config.rows import span_rows
+
+LAST_DAYS = 14
+"""How many days before the newest one :func:`each_day` goes back."""
+
+
+def so_far(
+    family: str,
+    keys: Sequence[str],
+    measures: Mapping[str, int],
+    condition: str = "true",
+    *,
+    distinct: str | None = None,
+    more: Sequence[str] = (),
+) -> str:
+    """The CTEs ``part_rows`` and ``so_far``: the measures of each row of a CTE ``wanted``, up to its ``until``.
+
+    ``wanted`` has tenant, the ``keys``, since, until, and running. Where it is not running, an hour that ``until``
+    falls into counts in proportion: the running hour is compared with as much of another. Nothing is 0.
+
+    :param measures: the decimals that each is rounded to, by name; ``distinct`` is merged from sketches instead
+    :param more: further columns of the mart for ``part_rows``, whose part 'with' has the hour of ``until`` whole
+    :raises MacroError: for a family that has no hours
+    """
+    if family_of(family).hour is None:
+        raise MacroError(f"{family} is counted by day: a part of a day cannot be told")
+    listed = ", ".join(["tenant", *keys])
+    of_part = ", ".join(["s.tenant", *(f"s.{key}" for key in keys), "s.part"])
+    names = [*measures, *([distinct] if distinct else [])]
+    columns = [*measures, *([f"{distinct}_sketch"] if distinct else []), *more]
+    rows = span_rows(family, columns, condition, ("parts", "s.since", "s.until"), of_part)
+    counted = (
+        merged("part_rows", f"{listed}, part", tuple(measures), distinct)
+        if distinct
+        else f"select {listed}, part, {', '.join(f'sum({name}) as {name}' for name in measures)}"
+        f" from part_rows group by {listed}, part"
+    )
+    shown = ",\n        ".join(
+        f"round(coalesce(b.{name}, 0) + w.part_of_hour * (coalesce(h.{name}, 0) - coalesce(b.{name}, 0)),"
+        f" {measures.get(name, 0)}) as {name}"
+        for name in names
+    )
+    return f"""parts as (
+    select {listed}, 'with' as part, since, until from wanted
+    union all
+    select {listed}, 'without', since, date_trunc('hour', until, 'UTC') from wanted where not running
+),
+part_rows as (
+    {rows}
+),
+counted as (
+    {counted}
+),
+so_far as (
+    select
+        {", ".join(["w.tenant", *(f"w.{key}" for key in keys)])},
+        {shown}
+    from (
+        select
+            *,
+            case when running or until = date_trunc('hour', until, 'UTC') then 1
+            else (date_part('epoch', until - date_trunc('hour', until, 'UTC')) / 3600)::numeric end as part_of_hour
+        from wanted
+    ) as w
+    left join counted as h
+        on h.part = 'with' and {" and ".join(f"h.{key} = w.{key}" for key in ["tenant", *keys])}
+    left join counted as b
+        on b.part = 'without' and {" and ".join(f"b.{key} = w.{key}" for key in ["tenant", *keys])}
+)"""
+
+
+def compared(
+    family: str,
+    measures: Mapping[str, int],
+    condition: str = "true",
+    *,
+    distinct: str | None = None,
+    more: Sequence[str] = (),
+) -> str:
+    """The CTEs of :func:`so_far` over ``spans``, and ``compared``: tenant, scope, position, period_start, the measures.
+
+    Position 0 is the span, -1 what it is compared with; there, a measure that is 0 is null, as no change can be told.
+    """
+    names = [*measures, *([distinct] if distinct else [])]
+    shown = ", ".join(
+        f"case when w.position = 0 then t.{name} else nullif(t.{name}, 0) end as {name}" for name in names
+    )
+    return f"""wanted as (
+    select tenant, scope, 0 as position, span_start as since, span_end as until, true as running from spans
+    union all
+    select tenant, scope, -1, before_start, before_end, false from spans where before_start is not null
+),
+{so_far(family, ("scope", "position"), measures, condition, distinct=distinct, more=more)},
+compared as (
+    select w.tenant, w.scope, w.position, w.since at time zone 'UTC' as period_start, {shown}
+    from wanted as w
+    inner join so_far as t on t.tenant = w.tenant and t.scope = w.scope and t.position = w.position
+)"""
+
+
+def each_day(
+    family: str,
+    measures: Mapping[str, int],
+    condition: str = "true",
+    *,
+    distinct: str | None = None,
+    more: Sequence[str] = (),
+) -> str:
+    """The CTEs of :func:`so_far` over ``spans`` of the scope 'Day so far': by ``day``, for the newest and 14 before.
+
+    Each day counts up to the time of day that the newest has reached, so that its last point is not a fall.
+    """
+    return f"""wanted as (
+    select
+        s.tenant, d.day, d.day as since,
+        case when d.day = s.span_start then s.span_end else d.day + (s.through - s.span_start) end as until,
+        d.day = s.span_start as running
+    from spans as s
+    cross join lateral generate_series(
+        greatest(s.span_start - interval '{LAST_DAYS} days', s.first_day), s.span_start, interval '1 day'
+    ) as d (day)
+),
+{so_far(family, ("day",), measures, condition, distinct=distinct, more=more)}"""

@@ -1,0 +1,73 @@
+"""What may not be added up is merged from its sketches: distinct users by their hashes, latencies by their buckets."""
+
+# ruff: noqa: S608 (composing SQL is what this module does; tests feed it hostile values)
+
+from collections.abc import Sequence
+
+SKETCH_SIZE = 65_536
+"""Hashes in a full sketch (k of the k-minimum-values sketch); with fewer, the sketch holds every visitor."""
+
+HASH_RANGE = "9223372036854775808.0"
+"""2^63: visitor hashes are even over [0, 2^63)."""
+
+PAGE_VIEWS = ("page_views", "bot_page_views")
+QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
+
+
+def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str = "visitors") -> str:
+    """A ``select`` of ``keys`` and the measures of the CTE ``rows``, one row per key; ``distinct`` from its sketches.
+
+    A visitor in two of the rows counts once. While no sketch is full (65,536 visitors), the count is exact; else
+    it is (n - 1) / theta, n the distinct hashes up to theta, theta the least greatest hash of a full sketch as a part
+    of the range: the theta-sketch union of Dasgupta, Lang, Rhodes and Thaler (2015); standard error under 1 %.
+    """
+    using = f"({keys})"
+    sketch = f"{distinct}_sketch"
+    summed = ", ".join(f"sum({name}) as {name}" for name in sums)
+    return f"""select {keys}, {", ".join(f"b.{name}" for name in sums)}, coalesce(v.{distinct}, 0) as {distinct}
+    from (
+        select {keys}, {summed}
+        from {rows} group by {keys}
+    ) as b
+    left join (
+        select
+            {keys},
+            case
+                when t.theta is null then count(distinct h)
+                else round((count(distinct h) - 1) / (t.theta / {HASH_RANGE}))
+            end as {distinct}
+        from {rows}
+        inner join (
+            select {keys}, min({sketch}[{SKETCH_SIZE}]) as theta from {rows} group by {keys}
+        ) as t using {using}
+        cross join lateral unnest({sketch}) as h
+        where t.theta is null or h <= t.theta
+        group by {keys}, t.theta
+    ) as v using {using}"""
+
+
+def quantiles(rows: str, keys: str, condition: str = "true") -> str:
+    """A ``select`` of ``keys`` and p50, p95, p99 (milliseconds) of the CTE ``rows``, from its ``duration_sketch``.
+
+    The same numbers as `sketch.quantile` of `sketch.merge_buckets` (within 1 %), but the buckets are added by one
+    grouping: thousands of rows merge ten times as fast. Keys whose rows have no duration have no row.
+    """
+    wanted = ", ".join(
+        f"min(value) filter (where reached > {q} * (total - 1)) as {name}" for name, q in QUANTILES.items()
+    )
+    return f"""select {keys}, {wanted}
+    from (
+        select
+            {keys},
+            case when bucket is null then 0 else round((2 * power(1.01 / 0.99, bucket) / (1 + 1.01 / 0.99))::numeric, 6)
+            end as value,
+            sum(n) over (partition by {keys} order by bucket nulls first) as reached,
+            sum(n) over (partition by {keys}) as total
+        from (
+            select {keys}, nullif(e.key, 'zero')::integer as bucket, sum(e.value::numeric) as n
+            from {rows} cross join lateral jsonb_each_text(duration_sketch) as e
+            where {condition}
+            group by {keys}, e.key
+        ) as counted
+    ) as cumulated
+    group by {keys}"""

@@ -1,0 +1,87 @@
+"""Which rows of which mart answer for a span: whole days and hours at its ends, or those of the time grain."""
+
+# ruff: noqa: S608 (composing SQL is what this module does; tests feed it hostile values)
+
+from collections.abc import Sequence
+
+from superset_config.families import family_of, grain_mart, grain_unit
+from superset_config.literals import MacroError, among
+
+NEVER_ADDED = {"currency": ("revenue_region_monthly", "purchases"), "metric_type": ("metric_hourly", "samples")}
+"""Columns of whose values one is shown at a time: the mart that tells which is the most frequent, and by what."""
+
+
+def span_rows(
+    family: str,
+    columns: Sequence[str],
+    condition: str = "true",
+    span: tuple[str, str, str] = ("spans", "s.span_start", "s.span_end"),
+    keys: str = "s.tenant",
+) -> str:
+    """A ``select`` of the family's rows in a span: whole days, and hours at its ends where the family has them.
+
+    Days are few and hours are many, so that a month is 30 sketches a region and not 720.
+
+    :param columns: what is selected of the mart ``r``, beside ``keys`` of the span and ``period_start``
+    :param span: a CTE, named ``s`` here, and its columns of start and end; an hour that the end falls into is whole
+    """
+    marts = family_of(family)
+    cte, start, end = span
+    selected = ", ".join([keys, "r.period_start", *(f"r.{column}" for column in columns)])
+    day_from = f"date_trunc('day', {start} + interval '1 day' - interval '1 microsecond', 'UTC')"
+    day_to = f"date_trunc('day', {end}, 'UTC')"
+
+    def of(mart: str, first: str, last: str, ends: str = "") -> str:
+        return f"""select {selected}
+    from {cte} as s
+    inner join marts.{mart} as r
+        on r.tenant = s.tenant and r.period_start >= {first} and r.period_start < {last}{ends}
+    where {condition}"""
+
+    if marts.hour is None:
+        return of(marts.by_day, f"date_trunc('day', {start}, 'UTC')", end)
+    if marts.day is None:
+        return of(marts.hour, start, end)
+    not_in_days = f"\n        and (r.period_start < {day_from} or r.period_start >= {day_to})"
+    days, hours = of(marts.day, day_from, day_to), of(marts.hour, start, end, not_in_days)
+    return f"{days}\n    union all\n    {hours}"
+
+
+def grain_rows(family: str, grain: str | None, columns: Sequence[str], condition: str = "true") -> str:
+    """A ``select`` of the rows of each whole period that touches ``spans``, from the mart of the time grain.
+
+    So distinct users of a week are those that the week counted. Columns: tenant, period_start, ``columns``.
+    """
+    unit = grain_unit(grain, family)
+    return f"""select
+        s.tenant, date_trunc('{unit}', r.period_start, 'UTC') as period_start, {", ".join(f"r.{c}" for c in columns)}
+    from spans as s
+    inner join marts.{grain_mart(grain, family)} as r
+        on r.tenant = s.tenant
+        and r.period_start >= date_trunc('{unit}', s.span_start, 'UTC')
+        and r.period_start < s.span_end
+    where {condition}"""
+
+
+def the_one(column: str, tenants: Sequence[str], chosen: Sequence[str]) -> str:
+    """The CTE ``the_one``: the one value of ``column`` that each tenant's numbers are of, (tenant, ``column``).
+
+    The chosen one; without a choice, the most frequent. For what may never be added up: currencies, kinds of metric.
+
+    :raises MacroError: for several, or a column that may be added up
+    """
+    if column not in NEVER_ADDED:
+        raise MacroError(f"no such column: {column!r}")
+    if len(chosen) > 1:
+        raise MacroError(f"choose one {column}: amounts of several are never added")
+    mart, measure = NEVER_ADDED[column]
+    return f"""the_one as (
+    select distinct on (c.tenant) c.tenant, c.{column}
+    from (
+        select m.tenant, m.{column}, sum(m.{measure}) as frequency
+        from marts.{mart} as m
+        where {among("m.tenant", tenants)} and {among(f"m.{column}", chosen)}
+        group by m.tenant, m.{column}
+    ) as c
+    order by c.tenant, c.frequency desc, c.{column}
+)"""

@@ -1,0 +1,109 @@
+"""Temporary marts of one connection, and the datasets over them, rendered as Superset renders them.
+
+Nothing of the running warehouse is read or changed: the temporary tables only take the shape of its marts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from jinja2.sandbox import SandboxedEnvironment
+
+from superset_config.bundle import Bundle
+from superset_config.macros import MACROS
+
+NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)  # a Wednesday
+BUNDLE = Bundle.load()
+
+
+@dataclass(frozen=True)
+class Time:
+    """What `get_time_filter` gives a template."""
+
+    from_expr: str | None = None
+    to_expr: str | None = None
+
+
+@dataclass
+class Marts:
+    """Temporary marts, and the datasets over them."""
+
+    connection: psycopg.Connection[dict[str, Any]]
+    datasets: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {d.name: dict(d.content) for d in BUNDLE.of("datasets")}
+    )
+
+    def shape(self) -> None:
+        """Make an empty temporary table of every mart, published view and all."""
+        marts = self.connection.execute(
+            "select relname from pg_class where relnamespace = 'marts'::regnamespace and relkind in ('r', 'v')"
+        ).fetchall()
+        for mart in marts:
+            name = mart["relname"]
+            self.connection.execute(f"create temp table {name} as select * from marts.{name} with no data".encode())
+
+    def put(self, mart: str, at: str, *, tenant: str = "t", **values: object) -> None:
+        """One row of a mart; columns that are not named are null."""
+        row = {"tenant": tenant, "period_start": at + "+00", **values}
+        columns, marks = ", ".join(row), ", ".join(["%s"] * len(row))
+        self.connection.execute(f"insert into pg_temp.{mart} ({columns}) values ({marks})".encode(), list(row.values()))
+
+    def add(
+        self, mart: str, key: str, at: str, views: int, visitors: Sequence[int], *, tenant: str = "t", bots: int = 0
+    ) -> None:
+        """One row of a mart of page views; ``visitors`` are the hashes."""
+        self.put(
+            mart,
+            at,
+            tenant=tenant,
+            **{"page_name" if mart == "page_daily" else "region": key},
+            page_views=views,
+            visitors=len(visitors),
+            bot_page_views=bots,
+            visitors_sketch=sorted(visitors),
+        )
+
+    def fresh(
+        self,
+        tenant: str,
+        newest: str,
+        complete: datetime | None = NOW,
+        held: str | None = None,
+        event_type: str = "page_view",
+    ) -> None:
+        """The tenant's row of freshness of an event type."""
+        self.connection.execute(
+            "insert into pg_temp.freshness values (%s, %s, %s, 0, 0, %s, now(), %s)",
+            (tenant, event_type, complete, newest + "+00", held),
+        )
+
+    def sql(self, dataset: str, time: Time | None = None, grain: str | None = None, **filters: Sequence[str]) -> str:
+        """A dataset's SQL over the temporary marts, with the dashboard's ``filters`` and ``time``."""
+
+        def filter_values(column: str, remove_filter: bool = False) -> list[str]:
+            return list(filters.get(column, ()))
+
+        context = {
+            **MACROS,
+            "filter_values": filter_values,
+            "get_time_filter": lambda **_: time or Time(),
+            "time_grain": grain,
+        }
+        template = SandboxedEnvironment().from_string(self.datasets[dataset]["sql"])
+        return template.render(context).replace("marts.", "pg_temp.")
+
+    def rows(
+        self, dataset: str, time: Time | None = None, grain: str | None = None, **filters: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """The rows a dataset has."""
+        return self.connection.execute(self.sql(dataset, time, grain, **filters).encode()).fetchall()
+
+    def metric(self, dataset: str, name: str, where: str = "true", **filters: Sequence[str]) -> Any:
+        """A metric of a dataset over all its rows, as a big number asks for it."""
+        metric = next(each for each in self.datasets[dataset]["metrics"] if each["metric_name"] == name)
+        sql = f"select {metric['expression']} as n from ({self.sql(dataset, **filters)}) as d where {where}"
+        row = self.connection.execute(sql.encode()).fetchone()
+        assert row is not None
+        return row["n"]
