@@ -13,7 +13,7 @@ def _number(path: str, pattern: str) -> set[int]:
 def test_spark_postgres_and_superset_keep_as_many_hashes() -> None:
     (size,) = _number("warehouse/schema/sketch.sql", r"function sketch\.k\(\)[^;]*?return (\d+)")
     assert _number("spark_jobs/rollup.py", r"SKETCH_SIZE = ([\d_]+)") == {size}
-    assert _number("superset_config/macros.py", r"SKETCH_SIZE = ([\d_]+)") == {size}
+    assert _number("superset_config/merges.py", r"SKETCH_SIZE = ([\d_]+)") == {size}
     assert _number("warehouse/schema/sketch.sql", r"cardinality\(hashes\) < (\d+)") == {size}
     assert _number("warehouse/schema/sketch.sql", r"limit (\d{3,})") == {size}
     assert _number("warehouse/schema/sketch.sql", r"round\((\d+) \*") == {size - 1}
