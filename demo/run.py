@@ -118,7 +118,7 @@ def kept_truth(settings: RunSettings, tenant: str) -> Truth | None:
 def addresses(settings: RunSettings) -> list[str]:
     """Where to look, and how to log in; lines, not a table, since a terminal would cut what is to be copied."""
     rows = [
-        ("charts", f"{settings.superset_url}/superset/dashboard/page-views/"),
+        ("charts", f"{settings.superset_url}/superset/dashboard/overview/"),
         ("", f"log-in {settings.superset_user} / {settings.superset_password.get_secret_value()}"),
         ("runs", settings.airflow_url),
         ("", f"log-in {settings.airflow_user} / {settings.airflow_password.get_secret_value()}"),
