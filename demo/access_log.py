@@ -44,7 +44,11 @@ def count(lines: Iterable[bytes], tenant: str) -> Truth:
         except BadLine:
             continue
         day, region = request.at.date().isoformat(), region_of(request.address)
-        requests.setdefault(day, Counter()).update(requests=1, errors=request.status >= 500)
+        requests.setdefault(day, Counter()).update(
+            requests=1,
+            client_errors=400 <= request.status < 500,
+            errors=request.status >= 500,
+        )
         if not request.is_page_view:
             continue
         counted = views.setdefault(day, {}).setdefault(region, Views())

@@ -28,10 +28,15 @@ def shown(rows: Rows) -> list[Column]:
     return [c for c in rows.columns if c.name not in ("tenant", "period_start") and not c.name.endswith("_sketch")]
 
 
+def is_number(column: Column) -> bool:
+    """Whether a column holds numbers."""
+    return column.sql_type.startswith(("bigint", "integer", "numeric", "double")) and not column.sql_type.endswith("[]")
+
+
 def ranked(rows: Rows) -> list[dict[str, Any]]:
     """The rows, those with most of the first measure first."""
     names = [c.name for c in rows.columns]
-    measures = [c.name for c in shown(rows) if c.name not in rows.mart.key]
+    measures = [c.name for c in shown(rows) if c.name not in rows.mart.key and is_number(c)]
     found = [dict(zip(names, row, strict=True)) for row in rows.rows]
     return sorted(found, key=lambda r: -(r[measures[0]] or 0)) if measures else found
 
@@ -56,7 +61,7 @@ def page(day: Day, tenants: Sequence[str], top: int) -> str:
 
 def _section(rows: Rows, top: int) -> list[str]:
     columns = shown(rows)
-    number = {c.name: c.sql_type.startswith(("bigint", "integer", "numeric", "double")) for c in columns}
+    number = {c.name: is_number(c) for c in columns}
     lines = [f"<h3>{escape(rows.mart.name.replace('_', ' '))}</h3>"]
     if not rows.rows:
         return [*lines, "<p>Nothing on this day.</p>"]

@@ -102,6 +102,9 @@ def _with_uuids(content: Mapping[str, Any], names: Mapping[int, Any]) -> dict[st
     """``content`` with every number of a chart replaced by ``names[number]``."""
 
     def walk(value: Any, key: str = "") -> Any:
+        if isinstance(value, Mapping) and key == "chart_configuration":
+            charts = {int(each): walk(inner) for each, inner in value.items()}
+            return {str(names.get(n, n)): {**inner, "id": names.get(n, n)} for n, inner in charts.items()}
         if isinstance(value, Mapping):
             return {each: walk(inner, str(each)) for each, inner in value.items()}
         if isinstance(value, list):

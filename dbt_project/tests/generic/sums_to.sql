@@ -45,6 +45,6 @@ full outer join fine
         {%- endfor %}
 where
     {%- for measure in measures %}
-    coarse.{{ measure }} is distinct from fine.{{ measure }}{{ " or" if not loop.last }}
+    coalesce(coarse.{{ measure }}, 0) <> coalesce(fine.{{ measure }}, 0){{ " or" if not loop.last }}
     {%- endfor %}
 {% endtest %}

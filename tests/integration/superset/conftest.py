@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
@@ -22,6 +24,7 @@ from tenants.disable import disable_tenant
 from tenants.settings import TenantSettings
 from tests.integration.mail_sink import Sink, serving
 from tests.integration.superset.marts_kit import Marts
+from warehouse.marts import EVENT_TYPES, MARTS, Mart
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 MOST_SECONDS = 1200
@@ -92,36 +95,88 @@ class Home:
         return f"/only-{self.name}"
 
 
+VIEWS = ("region_hourly", "region_daily", "region_weekly", "region_monthly", "page_daily")
+WORDS = {"region": "DE", "currency": "EUR", "method": "GET", "unit": "ms"}
+RANKS = ({"ranked_by": "purchases", "currency": "(all)"}, {"ranked_by": "revenue", "currency": "EUR"})
+STARTS = {
+    "minute": TODAY + timedelta(hours=9),
+    "hour": TODAY + timedelta(hours=9),
+    "day": TODAY,
+    "week": TODAY - timedelta(days=TODAY.weekday()),
+    "month": TODAY.replace(day=1),
+    "ever": datetime(1970, 1, 1, tzinfo=UTC),
+}
+FORTNIGHT = [TODAY - timedelta(days=n) for n in range(16)]
+"""Days of the other families: closed ones for what is shown of these only, and enough for a forecast."""
+
+
 def publish_rows(dsn: str, tenant: str, views: int, page: str) -> None:
-    """What a publication of ``views`` today would write, in one transaction."""
-    newest = TODAY + timedelta(hours=9)
+    """What a publication of ``views`` today would write, in one transaction; of other families a row a period."""
     with psycopg.connect(dsn) as connection:
-        for mart in ("region_hourly", "region_daily", "region_weekly", "region_monthly", "page_daily"):
-            connection.execute(f"delete from marts.{mart} where tenant = %s".encode(), (tenant,))
-        for mart, column, value, start in (
-            ("region_hourly", "region", "DE", newest),
-            ("region_daily", "region", "DE", TODAY),
-            ("region_weekly", "region", "DE", TODAY - timedelta(days=TODAY.weekday())),
-            ("region_monthly", "region", "DE", TODAY.replace(day=1)),
-            ("page_daily", "page_name", page, TODAY),
-        ):
+        _forget(connection, tenant)
+        for mart in MARTS:
+            of_views = mart.name in VIEWS
+            starts = FORTNIGHT if mart.grain == "day" and not of_views else [STARTS[mart.grain]]
+            values = {"page_views": views, "bot_page_views": 0, "page_name": page} if of_views else {}
+            for start in starts:
+                for rank in RANKS if "ranked_by" in mart.dimensions else ({},):
+                    _insert(connection, mart, {"tenant": tenant, "period_start": start, **values, **rank})
+        for event_type in EVENT_TYPES:
             connection.execute(
-                f"insert into marts.{mart} (tenant, {column}, period_start, page_views, visitors, bot_page_views,"
-                " visitors_sketch) values (%s, %s, %s, %s, 1, 0, '{7}')".encode(),
-                (tenant, value, start, views),
+                """
+                insert into marts.freshness as f (
+                    tenant, event_type, complete_through, pending_minutes, pending_hours, newest_period_start,
+                    published_at
+                )
+                values (%s, %s, now(), 0, 0, %s, clock_timestamp())
+                on conflict (tenant, event_type) do update set published_at = excluded.published_at
+                """,
+                (tenant, event_type, STARTS["hour"]),
             )
+        run = uuid.uuid4()
+        connection.execute("insert into ledger.publications values (%s, %s, now(), 1, null)", (run, tenant))
         connection.execute(
-            "insert into marts.freshness as f (tenant, event_type, complete_through, pending_minutes, pending_hours,"
-            " newest_period_start, published_at) values (%s, 'page_view', now(), 0, 0, %s, clock_timestamp())"
-            " on conflict (tenant, event_type) do update set published_at = excluded.published_at",
-            (tenant, newest),
+            """
+            insert into ledger.gate_results (run_id, stage, suite, expectation, severity, tenant, success)
+            values (%s, 'marts', %s, 'is so', 'stop', %s, false)
+            """,
+            (run, f"suite-of-{tenant}", tenant),
         )
+
+
+def _insert(connection: psycopg.Connection, mart: Mart, given: Mapping[str, Any]) -> None:
+    """One row of a mart: what is ``given``, and for every other column a value of its type that names the tenant."""
+    of_type: dict[str, Any] = {
+        "bigint": 1,
+        "numeric": 1,
+        "ARRAY": [7],
+        "jsonb": '{"100": 1}',
+        "text": f"only-{given['tenant']}",
+        "timestamp with time zone": STARTS["hour"],
+    }
+    columns = connection.execute(
+        """
+        select column_name, data_type from information_schema.columns
+        where table_schema = 'marts' and table_name = %s
+        """,
+        (mart.name,),
+    ).fetchall()
+    row = {name: given.get(name, WORDS.get(name, of_type[kind])) for name, kind in columns}
+    names = sql.SQL(", ").join(map(sql.Identifier, row))
+    places = sql.SQL(", ").join([sql.Placeholder()] * len(row))
+    statement = sql.SQL("insert into {} ({}) values ({})").format(sql.Identifier("marts", mart.name), names, places)
+    connection.execute(statement, list(row.values()))
+
+
+def _forget(connection: psycopg.Connection, tenant: str) -> None:
+    for table in (*(("marts", mart.name) for mart in MARTS), ("ledger", "publications"), ("ledger", "gate_results")):
+        connection.execute(sql.SQL("delete from {} where tenant = %s").format(sql.Identifier(*table)), (tenant,))
 
 
 def forget_rows(dsn: str, tenant: str) -> None:
     with psycopg.connect(dsn) as connection:
-        for mart in ("region_hourly", "region_daily", "region_weekly", "region_monthly", "page_daily", "freshness"):
-            connection.execute(f"delete from marts.{mart} where tenant = %s".encode(), (tenant,))
+        _forget(connection, tenant)
+        connection.execute("delete from marts.freshness where tenant = %s", (tenant,))
 
 
 @pytest.fixture(scope="session")
@@ -160,9 +215,9 @@ def stranger(superset_env: Mapping[str, str], admin_settings: SupersetSettings) 
         yield client
 
 
-def sql_lab(client: Superset, database_id: int, sql: str, schema: str = "marts") -> httpx.Response:
+def sql_lab(client: Superset, database_id: int, words: str, schema: str = "marts") -> httpx.Response:
     """Ask in SQL Lab, whatever comes of it."""
-    query = {"database_id": database_id, "sql": sql, "schema": schema, "runAsync": False, "queryLimit": 1000}
+    query = {"database_id": database_id, "sql": words, "schema": schema, "runAsync": False, "queryLimit": 1000}
     return client.try_send("POST", "sqllab/execute/", {**query, "client_id": secrets.token_hex(5)})
 
 

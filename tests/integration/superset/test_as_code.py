@@ -18,7 +18,7 @@ from superset_config.bundle import ASSETS, Bundle
 from superset_config.export import changes, exported, write
 from superset_config.rest import Superset
 
-CHART = "charts/top_pages.yaml"
+CHART = "charts/page_views/top_pages.yaml"
 BOARD = "dashboards/page_views.yaml"
 
 
@@ -123,7 +123,7 @@ def test_a_chart_that_leaves_the_files_leaves_superset(administrator: Superset, 
 @pytest.mark.parametrize(
     "broken",
     [
-        Broken(CHART, "viz_type: table", "viz_type: pie", "no query for charts of type 'pie'"),
+        Broken(CHART, "viz_type: table", "viz_type: funnel", "no query for charts of type 'funnel'"),
         Broken(CHART, "slice_name: Top pages\n", "", "slice_name"),
         Broken("datasets/warehouse/page_choices.yaml", "database_uuid: ", "database_uuid: x", "database_uuid"),
         Broken(BOARD, "uuid: df9beccc", "id: df9beccc", "not a mapping with a uuid"),

@@ -23,9 +23,10 @@ def _line(
 
 
 def test_every_readable_line_is_a_request_and_page_requests_are_views() -> None:
-    lines = [_line(), _line("/logo.png"), _line("/feed"), _line(status=500), _line(status=304), b"not a line of a log"]
+    lines = [_line(), _line("/logo.png"), _line("/feed"), _line(status=500), _line(status=304)]
+    lines += [_line(status=404), _line(status=499), b"not a line of a log"]
     truth = access_log.count(lines, "t")
-    assert truth.totals["request_log"]["2026-11-20"] == {"requests": "5", "errors": "1"}
+    assert truth.totals["request_log"]["2026-11-20"] == {"requests": "7", "client_errors": "2", "errors": "1"}
     assert truth.totals["page_view"]["2026-11-20"] == {"page_views": "2", "bot_page_views": "0"}
 
 

@@ -13,7 +13,7 @@ from warehouse.marts import Mart
 
 DAY = date(2026, 3, 1)
 START = datetime(2026, 3, 1, tzinfo=UTC)
-REVENUE = Mart("some_daily", "purchase", "day", ("currency",))
+REVENUE = Mart("some_daily", ("purchase",), "day", ("currency",))
 COLUMNS = (
     Column("tenant", "text"),
     Column("currency", "text"),
@@ -42,6 +42,13 @@ def test_a_page_shows_one_tenants_numbers_the_greatest_first_and_no_sketches() -
     assert page.index("1,234.0000") < page.index("12.5000")
     assert "USD" not in page
     assert "sketch" not in page
+
+
+def test_what_is_said_of_a_row_in_words_does_not_rank_it() -> None:
+    columns = (*COLUMNS[:3], Column("app_name", "text"), *COLUMNS[3:])
+    rows = [(*row[:3], name, *row[3:]) for row, name in zip(ROWS.rows, ("Zoo", None, "Ark"), strict=True)]
+    ranked = render.ranked(Rows(REVENUE, columns, rows))
+    assert [row["revenue"] for row in ranked] == [Decimal("1234.0000"), Decimal("12.5000"), None]
 
 
 def test_what_users_named_cannot_become_markup() -> None:
