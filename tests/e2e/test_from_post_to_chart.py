@@ -112,7 +112,7 @@ def test_a_log_from_2015_is_drawn_too(
 ) -> None:
     for name in ("SUPERSET_URL", "SUPERSET_USER", "SUPERSET_PASSWORD"):
         monkeypatch.setenv(name, env[name])
-    of_the_log = ("page-views", "service-health")  # it has page views and requests, and nothing else
+    of_the_log = ("page-views",)  # a log of this format has no durations, so latencies and apdex would be empty
     looks = look_at_all(BrowserSettings.read(), pictures / "log", log_demo["tenant"], 1440, 900, only=of_the_log)
     assert {look.slug for look in looks if look.charts} == set(of_the_log)
     assert [wrong for look in looks for wrong in look.wrong] == []
