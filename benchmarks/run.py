@@ -31,6 +31,11 @@ BENCHMARKS: Mapping[str, tuple[str, str]] = {
         "Micro-batch",
         "A minute of all types at 100 events/s, client and Spark server together; aims: 10 s and 15 CPU seconds.",
     ),
+    "marts": (
+        "Marts",
+        "From a load to published marts, each step a process as in Airflow, in seconds; with thirty days of history at"
+        " a million events a day. *Everything* is the first build of all of it; aim of the others: 60 s.",
+    ),
     "maintenance": (
         "Maintenance",
         "Spark's answers (visitors by region) on thirty days of page views, 24 files and 10,000 rows a day, before"
