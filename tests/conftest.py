@@ -1,6 +1,7 @@
 """Fixtures that every test may use: the real servers, started once a run, on ports and in a folder of their own."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ TEST_PORT_OFFSET = int(os.environ.get("WATERSHED_TEST_PORT_OFFSET", "1000"))
 """Where the test stack's ports begin; another number lets two checkouts of one machine be tested at once."""
 SERVERS = ("topics", "lake-tables", "warehouse-schema", "redis", "spark-connect")
 """The parts that integration tests stand on; the end-to-end tests start the rest."""
+
+# A shell without job control makes what it puts in the background deaf to Ctrl-C, and so would be all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,8 @@ def test_every_dashboard_is_drawn_without_an_error(
         monkeypatch.setenv(name, env[name])
     looks = look_at_all(BrowserSettings.read(), pictures / str(width), demo["tenant"], width, 900)
     assert [look.slug for look in looks if not look.charts] == []
-    assert [wrong for look in looks for wrong in look.wrong] == []
+    wrong = [f"{look.slug}: {each}" for look in looks for each in look.wrong]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_a_log_from_2015_is_drawn_too(
@@ -115,7 +116,8 @@ def test_a_log_from_2015_is_drawn_too(
     of_the_log = ("page-views",)  # a log of this format has no durations, so latencies and apdex would be empty
     looks = look_at_all(BrowserSettings.read(), pictures / "log", log_demo["tenant"], 1440, 900, only=of_the_log)
     assert {look.slug for look in looks if look.charts} == set(of_the_log)
-    assert [wrong for look in looks for wrong in look.wrong] == []
+    wrong = [f"{look.slug}: {each}" for look in looks for each in look.wrong]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_docs_are_served(env: Mapping[str, str], demo: dict[str, Any]) -> None:
