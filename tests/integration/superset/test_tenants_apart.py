@@ -18,10 +18,6 @@ Homes = tuple[Home, Home]
 CHARTS = [chart.path for chart in Bundle.load().of("charts")]
 DATASETS = [dataset.path for dataset in Bundle.load().of("datasets")]
 EMPTY = {
-    # What was done for all tenants at once is not shown to the people of one.
-    "charts/data_quality/events_over_time.yaml",
-    "charts/data_quality/loads.yaml",
-    "charts/data_quality/read_by_type.yaml",
     # A forecast takes a fortnight, and these tenants' pages were viewed today.
     "charts/overview/forecast_views.yaml",
 }
