@@ -12,6 +12,7 @@ from rich.table import Table
 
 from alerts.check import check
 from alerts.definitions import DefinitionError, load_alerts
+from alerts.report_needs import missing
 from alerts.settings import AlertSettings
 from runtime.mail import MailError
 from runtime.settings import SettingsError
@@ -55,10 +56,18 @@ def report_command(
     ] = None,
     tenant: Annotated[list[str] | None, typer.Option(help="Only of this tenant (repeatable).")] = None,
     dashboard: Annotated[str, typer.Option(help="Slug of the dashboard.")] = "page-views",
+    if_possible: Annotated[
+        bool, typer.Option("--if-possible", help="Where a mail server or a browser is missing: say so, and do nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Mail the daily report of each tenant that has data of the day; each once, however often this is run."""
     wanted = day.date() if day else (datetime.now(UTC) - timedelta(days=1)).date()
+    if if_possible and (without := _missing()):
+        sys.stderr.write(f"alerts: no report is mailed: {without}\n")
+        if as_json:
+            typer.echo(json.dumps({"day": wanted.isoformat(), "sent": [], "because": without}))
+        return
     try:
         # Not above: the check of each minute needs no browser, and not every installation has one.
         from alerts.report import REPORT_ERRORS, mail_reports  # noqa: PLC0415
@@ -76,7 +85,17 @@ def report_command(
         raise typer.Exit(1) from error
     Console(stderr=as_json, highlight=False).print(f"reports of {wanted} sent: {', '.join(sent) or 'none was due'}")
     if as_json:
-        typer.echo(json.dumps({"day": wanted.isoformat(), "sent": sent}))
+        why = {} if sent else {"because": "every report that was due is sent, or no tenant has data of the day"}
+        typer.echo(json.dumps({"day": wanted.isoformat(), "sent": sent, **why}))
+
+
+def _missing() -> str:
+    """Why no report can be made and sent here; empty when it can. Ends the command where a setting is wrong."""
+    try:
+        return "; ".join(missing(AlertSettings.read()))
+    except (MailError, SettingsError) as error:
+        sys.stderr.write(f"alerts: {error}\n")
+        raise typer.Exit(1) from error
 
 
 @app.command("list")

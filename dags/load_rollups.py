@@ -2,7 +2,7 @@
 
 One task, `watershed load`: for each event type it reads what landed since the last load, notes which minutes that
 touches, and computes those minutes anew from the lake, newest first, within a time budget. What is over the budget
-stays noted and is next minute's work.
+stays noted and is next minute's work. Then it counts the rejected events that landed, by hour of receipt, the same way.
 
 * **No overlap**: one run at a time; a minute that passes while a run is at work is not made up for, because a load
   takes everything there is.

@@ -85,7 +85,8 @@ class WatershedOperator(BaseOperator):
     :param arguments: the command's words, templated.
     :param room: the room whose command it is; of the rooms' credentials the command sees that room's only.
     :param nothing_without: the number (or truth) in the result without which there was nothing to do. The task is then
-        *skipped*: what follows it is skipped too, and no asset event is sent. The result is kept all the same.
+        *skipped*: what follows it is skipped too, and no asset event is sent. The result is kept all the same. Where it
+        says why there was nothing (``because``), so does the task.
     :param links: names of the buttons that the task's page has; addresses in the result's ``links``, or LINKS.
     :param aside_of: the id of a DAG; while one of its runs is at work this task does nothing and is skipped.
     """
@@ -132,7 +133,8 @@ class WatershedOperator(BaseOperator):
                 raise AirflowFailException(f"the result does not say {self.nothing_without!r}: {result}")
             if not result[self.nothing_without]:
                 task_instance.xcom_push(key="return_value", value=result)
-                raise AirflowSkipException(f"nothing to do: {self.nothing_without} is {result[self.nothing_without]}")
+                none = f"{self.nothing_without} is {result[self.nothing_without]}"
+                raise AirflowSkipException(f"nothing to do: {result.get('because') or none}")
         for asset in self.outlets:
             context["outlet_events"][asset].extra = result
         return result

@@ -69,7 +69,8 @@ def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0, floor: dat
     """
     parts: list[pa.Table] = []
     held = 0
-    for batch in _batches(pinned, f"land_seq > {int(land_seq)}", sequence_number):
+    columns = ("tenant", "occurred_at", "received_at", "land_seq")
+    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number):
         if batch.num_rows:
             parts.append(_by_minute(batch, floor))
             held += parts[-1].num_rows
@@ -85,7 +86,10 @@ def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0, floor: dat
     return NewRows(minutes, found.filter(below).select(_EMPTY_CELLS.column_names), events, top)
 
 
-def _batches(pinned: Pinned, row_filter: str, sequence_number: int) -> Iterator[pa.RecordBatch]:
+def batches(
+    pinned: Pinned, row_filter: str, columns: Sequence[str], sequence_number: int = 0
+) -> Iterator[pa.RecordBatch]:
+    """``columns`` of the rows that ``row_filter`` takes, in manifests younger than ``sequence_number``."""
     snapshot = pinned.source.current_snapshot()
     if snapshot is None:
         return
@@ -94,7 +98,7 @@ def _batches(pinned: Pinned, row_filter: str, sequence_number: int) -> Iterator[
     if not younger:
         return
     tasks = ManifestGroupPlanner(metadata, io, row_filter).plan_files(younger)
-    projection = metadata.schema().select("tenant", "occurred_at", "received_at", "land_seq")
+    projection = metadata.schema().select(*columns)
     yield from ArrowScan(metadata, io, projection, parse(row_filter)).to_record_batches(tasks)
 
 

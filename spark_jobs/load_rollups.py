@@ -17,6 +17,8 @@ import psycopg
 from contracts.model import Contract
 from runtime import log
 from spark_jobs.catalog import catalog_dsn, metadata_locations
+from spark_jobs.load_rejects import TABLE as REJECTS
+from spark_jobs.load_rejects import RejectsLoad, load_rejects
 from spark_jobs.settings import LoadSettings
 from warehouse.load_state import SESSION, Busy, nothing_new, states
 from warehouse.loads import Load
@@ -29,13 +31,17 @@ logger = log.get(__name__)
 
 @dataclass
 class Summary:
-    """What one run did. ``failed`` names the types that broke, with why; the others are loaded all the same."""
+    """What one run did. ``failed`` names the types that broke, with why; the others are loaded all the same.
+
+    ``rejects`` is what counting the rejected events came to; None: it was not asked for, or is ``busy`` or ``failed``.
+    """
 
     run_id: UUID
     loads: list[Load] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    rejects: RejectsLoad | None = None
     seconds: float = 0
 
     def as_json(self) -> dict[str, object]:
@@ -48,6 +54,7 @@ class Summary:
             "idle": self.idle,
             "busy": self.busy,
             "failed": self.failed,
+            **(self.rejects.as_json() if self.rejects else {}),
             "seconds": round(self.seconds, 3),
         }
 
@@ -65,6 +72,25 @@ def load(contracts: Iterable[Contract], settings: LoadSettings) -> Summary:
     if due:
         _load_due([by_type[type_] for type_ in due], settings, summary, deadline)
     summary.seconds = time.monotonic() - started
+    return summary
+
+
+def load_with_rejects(contracts: Iterable[Contract], settings: LoadSettings, *, recount: bool = False) -> Summary:
+    """Load all of ``contracts``, then count the rejected events; either is done where the other fails.
+
+    ``recount``: count every rejected event of the lake anew, not only what is new.
+    """
+    contracts = tuple(contracts)
+    summary = load(contracts, settings)
+    started = time.monotonic()
+    try:
+        summary.rejects = load_rejects(contracts, settings, recount=recount)
+    except Busy:
+        summary.busy.append(REJECTS)
+    except Exception as error:
+        logger.exception("rejected events could not be counted")
+        summary.failed[REJECTS] = _words(error)
+    summary.seconds += time.monotonic() - started
     return summary
 
 
@@ -134,5 +160,9 @@ def _more(future: "Future[bool]", one: "TypeLoad", summary: Summary) -> bool:
         summary.busy.append(type_)
     except Exception as error:
         logger.exception("load failed", type=type_)
-        summary.failed[type_] = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+        summary.failed[type_] = _words(error)
     return False
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"

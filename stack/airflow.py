@@ -106,7 +106,7 @@ def database_url(settings: StackSettings, secrets: Mapping[str, str]) -> str:
     return "postgresql+psycopg2" + postgres.dsn(settings, secrets, "airflow", "airflow").removeprefix("postgresql")
 
 
-ROOMS = ("load", "dbt", "gate", "publish", "maintain", "report", "alerts")
+ROOMS = ("load", "dbt", "gate", "publish", "maintain", "report", "alerts", "mail_report")
 """The rooms whose commands tasks run."""
 
 

@@ -128,7 +128,7 @@ FEATURE_FLAGS = {
     "ESCAPE_MARKDOWN_HTML": True,
     "ALERT_REPORTS": False,  # needs Celery, which this stack does without
     "DRILL_BY": False,  # it adds up visitors, which may not be added
-    "DRILL_TO_DETAIL": False,
+    "DRILL_TO_DETAIL": True,  # the rows of the dataset behind a point: the reader's own, as everywhere
     "RLS_IN_SQLLAB": True,
     "SSH_TUNNELING": False,
 }

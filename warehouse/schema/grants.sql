@@ -16,7 +16,7 @@ grant select, insert, delete on all tables in schema rollups to loader;
 grant execute on function rollups.ensure_months to loader;
 grant select on ledger.landed, ledger.lake_floor to loader;
 grant select, insert, update, delete on
-ledger.touched, ledger.cells, ledger.cursors, ledger.unpublished, ledger.loads
+ledger.touched, ledger.cells, ledger.cursors, ledger.unpublished, ledger.loads, ledger.rejects, ledger.rejects_touched
 to loader;
 grant usage, select on sequence ledger.change_seq to loader;
 
@@ -40,7 +40,9 @@ grant insert on ledger.restatements to publisher;
 grant insert, update on ledger.publications to publisher;
 grant select, insert, update, delete on all tables in schema marts to publisher;
 -- The views there are windows on the ledger: written through, they would let it change what was done.
-revoke insert, update, delete on marts.loads, marts.gate_results, marts.publications, marts.popular_apps from publisher;
+revoke insert, update, delete on
+marts.loads, marts.gate_results, marts.publications, marts.popular_apps, marts.rejects_hourly, marts.arrivals_hourly
+from publisher;
 
 -- lander: how far the lake is.
 grant usage on schema ledger to lander;

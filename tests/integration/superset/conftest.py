@@ -142,6 +142,31 @@ def publish_rows(dsn: str, tenant: str, views: int, page: str) -> None:
             """,
             (run, f"suite-of-{tenant}", tenant),
         )
+        _receive(connection, tenant, views)
+
+
+def _receive(connection: psycopg.Connection, tenant: str, views: int) -> None:
+    """What the ledger has when the views were received within this hour, and one event was rejected."""
+    values = {"tenant": tenant, "views": views, "reason": f"only-{tenant}"}
+    connection.execute(
+        """
+        insert into ledger.cells (
+            type, tenant, minute, received_hour, landed, counted, duplicates, collisions, copies, minted, over_cap
+        )
+        values (
+            'page_view', %(tenant)s, date_trunc('hour', now()), date_trunc('hour', now()), %(views)s, %(views)s,
+            0, 0, 0, 0, 0
+        )
+        """,
+        values,
+    )
+    connection.execute(
+        """
+        insert into ledger.rejects (tenant, event_type, received_hour, reason, field, rejected, named)
+        values (%(tenant)s, 'purchase', date_trunc('hour', now()), %(reason)s, '/data/amount', 1, 1)
+        """,
+        values,
+    )
 
 
 def _insert(connection: psycopg.Connection, mart: Mart, given: Mapping[str, Any]) -> None:
@@ -169,7 +194,8 @@ def _insert(connection: psycopg.Connection, mart: Mart, given: Mapping[str, Any]
 
 
 def _forget(connection: psycopg.Connection, tenant: str) -> None:
-    for table in (*(("marts", mart.name) for mart in MARTS), ("ledger", "publications"), ("ledger", "gate_results")):
+    of_ledger = [("ledger", name) for name in ("publications", "gate_results", "cells", "rejects")]
+    for table in (*(("marts", mart.name) for mart in MARTS), *of_ledger):
         connection.execute(sql.SQL("delete from {} where tenant = %s").format(sql.Identifier(*table)), (tenant,))
 
 

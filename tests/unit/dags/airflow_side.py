@@ -125,10 +125,11 @@ def execute(folder: str, case: dict[str, Any]) -> dict[str, Any]:
     outlets = [wiring.ROLLUPS] if case.get("emits") else []
     operator = wiring.WatershedOperator(task_id="task", outlets=outlets, **case["operator"])
     try:
-        returned, raised = operator.execute(context), None
+        returned, raised, words = operator.execute(context), None, ""
     except Exception as error:  # the outcome is what the test judges
-        returned, raised = None, type(error).__name__
-    return {"returned": returned, "raised": raised, "pushed": instance.pushed, "event": events[wiring.ROLLUPS].extra}
+        returned, raised, words = None, type(error).__name__, str(error)
+    outcome = {"returned": returned, "raised": raised, "pushed": instance.pushed, "event": events[wiring.ROLLUPS].extra}
+    return {**outcome, "words": words} if case.get("words") else outcome
 
 
 if __name__ == "__main__":

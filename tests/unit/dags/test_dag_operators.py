@@ -38,6 +38,14 @@ def test_a_load_that_changed_nothing_is_skipped_and_wakes_nobody_but_says_its_nu
     }  # fmt: skip
 
 
+def test_a_task_without_anything_to_do_says_why_where_its_command_does(
+    airflow_side: AirflowSide, fake_command: FakeCommand
+) -> None:
+    command = fake_command("""echo '{"changed": [], "because": "no mail server"}'""")
+    outcome = airflow_side.execute({**LOAD, "words": True}, command)
+    assert (outcome["raised"], outcome["words"]) == ("AirflowSkipException", "nothing to do: no mail server")
+
+
 def test_a_result_without_the_number_that_decides_is_an_error_and_not_nothing(
     airflow_side: AirflowSide, fake_command: FakeCommand
 ) -> None:

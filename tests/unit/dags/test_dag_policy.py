@@ -14,6 +14,7 @@ EXPECTED = {
     "maintain_airflow",
     "maintain_lake",
     "daily_report",
+    "mail_report",
 }
 Facts = dict[str, Any]
 
@@ -128,7 +129,8 @@ def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) 
 
 def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
     rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
-    rooms |= {"lake maintain": "maintain", "report": "report", "alerts": "alerts"}
+    rooms |= {"lake maintain": "maintain", "report": "report"}
+    rooms |= {"alerts check": "alerts", "alerts report": "mail_report"}
     seen = set()
     for name, found in tasks(facts):
         if found["type"] == "WatershedOperator":
@@ -170,3 +172,6 @@ def test_a_report_is_of_the_day_that_its_run_is_called_by(facts: Facts) -> None:
     for task_id in ("report", "dump"):
         arguments = task(facts, "daily_report", task_id)["arguments"]
         assert arguments[arguments.index("--date") + 1] == "{{ day_of(dag_run) }}"
+    mailed = task(facts, "mail_report", "mail")["arguments"]
+    assert mailed[mailed.index("--day") + 1] == "{{ day_of(dag_run) }}"
+    assert "--if-possible" in mailed, "an installation without mail is not one that fails each night"

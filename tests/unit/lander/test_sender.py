@@ -88,6 +88,22 @@ def test_the_collector_says_how_long_to_wait() -> None:
     assert 7 <= pauses[0] < 8
 
 
+def test_no_pause_is_longer_than_ten_seconds_however_often_it_was_tried() -> None:
+    pauses: list[float] = []
+    answers = iter([httpx.Response(503)] * 14)
+    sender(lambda request: next(answers, None) or accept(request), pauses, patience=1e9).send([event(1)])
+    assert len(pauses) == 14
+    assert 5 <= max(pauses) <= 10
+    assert len({round(pause, 6) for pause in pauses[-5:]}) > 1, "they differ, so that many senders do not come at once"
+
+
+def test_a_collector_cannot_make_a_sender_wait_for_hours() -> None:
+    pauses: list[float] = []
+    answers = iter([httpx.Response(503, headers={"Retry-After": "86400"})])
+    sender(lambda request: next(answers, None) or accept(request), pauses, patience=1e9).send([event(1)])
+    assert 60 <= pauses[0] <= 60.25
+
+
 def test_pauses_grow_and_differ() -> None:
     pauses: list[float] = []
     with pytest.raises(SendError, match="given up"):

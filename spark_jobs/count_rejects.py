@@ -1,0 +1,111 @@
+"""Rejected events of the lake, counted by hour of receipt. Read here and not by Spark: few rows, and of few columns."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_jobs.lake import Pinned, batches
+from spark_jobs.reject_labels import NONE, Labels, Reason
+from warehouse.rejects import RejectCount
+
+HOUR = timedelta(hours=1)
+_STAMP = pa.timestamp("us", tz="UTC")
+_COUNTED = ("reject_id", "tenant", "event_type", "received_at", "stage", "reasons")
+_BY_LANDER = "stage = 'lander'"
+_OF_LANDER = pc.field("stage") == "lander"
+
+
+@dataclass(frozen=True)
+class NewRejects:
+    """What the rows above a cursor touch: ``hours`` of receipt; how many rows there were; the top ``land_seq``."""
+
+    hours: frozenset[datetime]
+    events: int
+    land_seq: int
+
+
+def new_rejects(pinned: Pinned, land_seq: int, sequence_number: int = 0) -> NewRejects:
+    """What is above the cursor; the parameters are those of :func:`spark_jobs.lake.new_rows`."""
+    hours: set[datetime] = set()
+    again: set[str] = set()
+    events, top = 0, land_seq
+    columns = ("reject_id", "received_at", "stage", "land_seq")
+    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number):
+        if not batch.num_rows:
+            continue
+        table = pa.Table.from_batches([batch])
+        hours.update(_hours(table))
+        again.update(map(str, table.filter(_OF_LANDER)["reject_id"].to_pylist()))
+        events += table.num_rows
+        top = max(top, pc.max(table["land_seq"]).as_py())
+    if again:
+        hours.update(_hours_of(pinned, again))
+    return NewRejects(frozenset(hours), events, top)
+
+
+def count(pinned: Pinned, hour: datetime, labels: Labels) -> list[RejectCount]:
+    """The rejections received within ``hour`` (its start, UTC), each counted once."""
+    within = f"received_at >= '{hour.isoformat()}' and received_at < '{(hour + HOUR).isoformat()}'"
+    rows = _read(pinned, within, _COUNTED)
+    rows = _once(rows, pinned)
+    by_kind = rows.group_by(["tenant", "event_type", "reasons"]).aggregate([([], "count_all")])
+    return _by_reason(by_kind.to_pylist(), labels)
+
+
+def _by_reason(kinds: Sequence[dict[str, object]], labels: Labels) -> list[RejectCount]:
+    rejected: Counter[tuple[str, str, Reason]] = Counter()
+    named: Counter[tuple[str, str, Reason]] = Counter()
+    for kind in kinds:
+        tenant, claimed, n = kind["tenant"], kind["event_type"], int(str(kind["count_all"]))
+        whose = NONE if tenant is None else str(tenant)
+        type_ = labels.event_type(None if claimed is None else str(claimed))
+        reasons = labels.reasons(str(kind["reasons"]))
+        rejected[whose, type_, reasons[0]] += n
+        for reason in reasons:
+            named[whose, type_, reason] += n
+    return [
+        RejectCount(whose, type_, *reason, rejected=rejected[whose, type_, reason], named=n)
+        for (whose, type_, reason), n in sorted(named.items())
+    ]
+
+
+def _once(rows: pa.Table, pinned: Pinned) -> pa.Table:
+    """Each rejection once, in the hour in which it was first received.
+
+    The same message of Kafka may land again, or be drained again from a spool: then all of it is the same. A lander
+    that rejects a poisonous message a second time, after it lost its hold on the first, gives it the same id and
+    another time.
+    """
+    if rows.filter(_OF_LANDER).num_rows:
+        first = _read(pinned, _BY_LANDER, ("reject_id", "received_at")).group_by("reject_id")
+        earliest = first.aggregate([("received_at", "min")])
+        rows = rows.join(earliest, "reject_id", join_type="left outer")
+        rows = rows.filter(~_OF_LANDER | (pc.field("received_at") == pc.field("received_at_min")))
+    once = rows.group_by("reject_id").aggregate([("tenant", "min"), ("event_type", "min"), ("reasons", "min")])
+    return once.rename_columns({name: name.removesuffix("_min") for name in once.column_names})
+
+
+def _hours_of(pinned: Pinned, reject_ids: set[str]) -> set[datetime]:
+    """Every hour in which a lander rejected one of these messages."""
+    rows = _read(pinned, _BY_LANDER, ("reject_id", "received_at"))
+    return _hours(rows.filter(pc.is_in(rows["reject_id"], pa.array(sorted(reject_ids), pa.string()))))
+
+
+def _hours(rows: pa.Table) -> set[datetime]:
+    received = rows["received_at"].cast(_STAMP)
+    return set(pc.unique(pc.floor_temporal(received, unit="hour")).to_pylist())  # type: ignore[call-overload]
+
+
+def _read(pinned: Pinned, row_filter: str, columns: Sequence[str]) -> pa.Table:
+    kept = [_plain(batch, columns) for batch in batches(pinned, row_filter, columns) if batch.num_rows]
+    return pa.concat_tables(kept) if kept else _plain(None, columns)
+
+
+def _plain(batch: pa.RecordBatch | None, columns: Sequence[str]) -> pa.Table:
+    """The columns in types of their own, however the file has its strings."""
+    schema = pa.schema([(name, _STAMP if name == "received_at" else pa.string()) for name in columns])
+    return schema.empty_table() if batch is None else pa.Table.from_batches([batch]).select(list(columns)).cast(schema)
