@@ -1,4 +1,4 @@
-"""What dbt's docs show beyond what dbt knows: the way up to the warehouse, who answers for what, how fresh it is. Pure.
+"""What dbt's docs show beyond what dbt knows: the way up to the warehouse, and how fresh it is. Pure.
 
 dbt gives no source a parent, but draws what its manifest says; so the docs site's copy of the manifest is completed
 from what the project's YAML declares (docs/adr/0024). The builds of each minute know nothing of this.
@@ -19,7 +19,7 @@ class LineageError(Exception):
 
 
 def completed(manifest: Mapping[str, Any], states: Mapping[str, State], read_at: datetime) -> Manifest:
-    """The manifest with sources' parents, owners, and what ``states`` say of each relation (by name).
+    """The manifest with sources' parents, and what ``states`` say of each relation (by name).
 
     :raises LineageError: see there
     """
@@ -27,10 +27,9 @@ def completed(manifest: Mapping[str, Any], states: Mapping[str, State], read_at:
     parents = {
         key: [*above, *_made_from(sources.get(key, {}), sources)] for key, above in manifest["parent_map"].items()
     }
-    owners = {group["name"]: group["owner"]["name"] for group in manifest["groups"].values()}
     whole = {**manifest, "sources": sources, "parent_map": parents, "child_map": _turned(parents)}
     whole["nodes"] = {
-        key: _described(_owned(node, owners), states.get(node["name"]), read_at) if key.startswith("model.") else node
+        key: _described(node, states.get(node["name"]), read_at) if key.startswith("model.") else node
         for key, node in manifest["nodes"].items()
     }
     whole["sources"] = {key: _described(each, states.get(each["name"]), read_at) for key, each in sources.items()}
@@ -64,10 +63,6 @@ def _turned(parents: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
         for parent in above:
             children.setdefault(parent, []).append(child)
     return children
-
-
-def _owned(node: Mapping[str, Any], owners: Mapping[str, str]) -> dict[str, Any]:
-    return {**node, "meta": {**node["meta"], "owner": owners[node["group"]]}} if node.get("group") else dict(node)
 
 
 def _described(node: Mapping[str, Any], state: State | None, read_at: datetime) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the docs show beyond dbt: the way from the collector on, owners, freshness and what the gates found."""
+"""What the docs show beyond dbt: the way from the collector on, freshness, and what the gates found."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,10 +28,9 @@ def manifest(made_from: str = "collector.page_view") -> dict[str, Any]:
             ROLLUP: source(ROLLUP, made_from=["lake.page_view"]),
         },
         "nodes": {
-            MODEL: {"name": "region_daily", "description": "By day.", "meta": {"period": "day"}, "group": "web"},
+            MODEL: {"name": "region_daily", "description": "By day.", "meta": {"period": "day"}},
             "test.watershed.some": {"name": "some", "description": "", "meta": {}},
         },
-        "groups": {"group.watershed.web": {"name": "web", "owner": {"name": "web"}}},
         "exposures": {BOARD: {"name": "page_views", "description": "A board.", "depends_on": {"nodes": [MODEL]}}},
         "docs": {OVERVIEW: {"block_contents": "Welcome."}},
         "parent_map": {COLLECTOR: [], LAKE: [], ROLLUP: [], MODEL: [ROLLUP], BOARD: [MODEL]},
@@ -61,11 +60,6 @@ def test_what_is_no_relation_of_the_warehouse_is_shown_in_the_system_that_holds_
 def test_a_parent_that_is_none_is_named() -> None:
     with pytest.raises(LineageError, match=r"lake.page_view is made_from source.watershed.collector.views"):
         completed(manifest("collector.views"), {}, READ_AT)
-
-
-def test_a_model_shows_its_owner_beside_what_it_says_itself() -> None:
-    done = completed(manifest(), {}, READ_AT)
-    assert done["nodes"][MODEL]["meta"] == {"period": "day", "owner": "web"}
 
 
 def test_freshness_and_the_last_gate_are_shown_on_the_mart_the_rollup_the_dashboard_and_the_first_page() -> None:
