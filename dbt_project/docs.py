@@ -1,15 +1,19 @@
 """Build the docs site: dbt's pages with the lineage, and Data Docs with the suites before any gate has run."""
 
 import hashlib
-import shutil
+import json
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import psycopg
 
 from dbt_project.build import build, run_dbt
+from dbt_project.lineage import completed
 from dbt_project.selection import PROJECT, models
-from dbt_project.settings import DbtSettings
+from dbt_project.settings import DbtSettings, DocsBuildSettings
+from dbt_project.state import read_states
 from expectations import check, data_docs
 from expectations.settings import DataDocsSettings
 from expectations.suites import FOLDER, load_suites
@@ -22,6 +26,8 @@ BUILD_SECONDS = 120.0
 """How long a build that runs just then is waited for."""
 DOCS_TARGET = "docs"
 """Not the builds' own folder of dbt's: one may be at work."""
+PLACES = {"manifest.json": '"MANIFEST.JSON INLINE DATA"', "catalog.json": '"CATALOG.JSON INLINE DATA"'}
+"""dbt's files, and what its page has in their place."""
 COLUMNS = """
     select c.relnamespace::regnamespace::text, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
     from pg_class as c
@@ -31,32 +37,44 @@ COLUMNS = """
 """
 
 
-def build_docs(dbt: DbtSettings, site: DataDocsSettings) -> bool:
+def build_docs(dbt: DocsBuildSettings, site: DataDocsSettings) -> bool:
     """Write ``dbt/index.html`` and ``data-docs/`` into the site's folder; gives False when they were up to date.
 
-    The types of columns are read from the warehouse, so models that were never built are made first.
+    The types of columns are read from the warehouse, so models that were never built are made first. How fresh the
+    marts are and what the gates found is read each time and written into dbt's page, also into one that is up to date.
 
     :raises DbtFailed: dbt could not generate its docs.
     """
     stamp = site.site_dir / STAMP
-    inputs, columns = _inputs(), _columns(dbt)
+    inputs, columns = _inputs(dbt.superset_url), _columns(dbt)
     pages = (site.site_dir / "dbt" / "index.html", site.data_docs / "index.html")
-    if stamp.exists() and stamp.read_text() == _state(inputs, columns) and all(page.exists() for page in pages):
+    made = (*pages, *(dbt.dbt_dir / DOCS_TARGET / name for name in PLACES))
+    if stamp.exists() and stamp.read_text() == _state(inputs, columns) and all(page.exists() for page in made):
+        _write_dbt_page(dbt, pages[0])
         return False
     if set(models()) - {row[1] for row in columns}:
         build(dbt, NOBODY, patience=BUILD_SECONDS)
         columns = _columns(dbt)
-    _build_dbt_docs(dbt, pages[0])
+    os.environ["SUPERSET_URL"] = dbt.superset_url  # what exposures.yml reads
+    run_dbt(dbt, ["docs", "generate"], DOCS_TARGET)
+    _write_dbt_page(dbt, pages[0])
     _build_data_docs(site)
     stamp.write_text(_state(inputs, columns))
     return True
 
 
-def _build_dbt_docs(settings: DbtSettings, page: Path) -> None:
-    run_dbt(settings, ["docs", "generate", "--static"], DOCS_TARGET)
+def _write_dbt_page(settings: DocsBuildSettings, page: Path) -> None:
+    """One page with everything in it, as `dbt docs generate --static` makes it, of the completed manifest."""
+    folder = settings.dbt_dir / DOCS_TARGET
+    inline = {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in PLACES}
+    states = read_states(settings.reader_dsn)
+    inline["manifest.json"] = completed(inline["manifest.json"], states, datetime.now(UTC))
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    for name, place in PLACES.items():
+        text = text.replace(place, json.dumps(inline[name]))
     page.parent.mkdir(parents=True, exist_ok=True)
     draft = page.with_suffix(".draft")
-    shutil.copyfile(settings.dbt_dir / DOCS_TARGET / "static_index.html", draft)
+    draft.write_text(text, encoding="utf-8")
     draft.rename(page)
 
 
@@ -79,9 +97,9 @@ def _build_data_docs(settings: DataDocsSettings) -> None:
     data_docs.build_all(settings, context)
 
 
-def _inputs() -> str:
+def _inputs(superset_url: str) -> str:
     """A hash of what the pages are made from."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(superset_url.encode())
     for folder in (PROJECT, FOLDER.parent):
         for path in sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES):
             digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")

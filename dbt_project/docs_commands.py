@@ -9,7 +9,7 @@ from rich.console import Console
 
 from dbt_project.build import DbtFailed
 from dbt_project.docs import build_docs
-from dbt_project.settings import DbtSettings
+from dbt_project.settings import DocsBuildSettings
 from expectations.settings import DataDocsSettings
 from runtime import log
 
@@ -25,11 +25,11 @@ def docs() -> None:
 def build_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
 ) -> None:
-    """Write dbt's docs and Data Docs into the site's folder; nothing when they are up to date."""
+    """Write dbt's docs and Data Docs into the site's folder; how fresh the marts are, also when they are up to date."""
     log.configure("docs")
     site = DataDocsSettings.read()
     try:
-        built = build_docs(DbtSettings.read(), site)
+        built = build_docs(DocsBuildSettings.read(), site)
     except (DbtFailed, psycopg.Error) as error:
         Console(stderr=True).print(f"[red]{error}[/red]", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error

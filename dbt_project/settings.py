@@ -23,3 +23,14 @@ class DbtSettings(Settings):
     def dbt_dir(self) -> Path:
         """Folder of dbt's manifest, compiled SQL and logs."""
         return self.watershed_state / "dbt"
+
+
+class DocsBuildSettings(DbtSettings):
+    """What the build of dbt's docs reads beside the project."""
+
+    reader_dsn: str = Field(
+        description="Connection string of the warehouse as role `reader`, who sees how fresh the marts are"
+    )
+    superset_url: str = Field(
+        default="http://127.0.0.1:21088", description="Address of Superset, to whose dashboards dbt's docs link"
+    )

@@ -98,7 +98,7 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "publish": ("PUBLISHER_DSN",),
     "alerts": ("ALERTER_DSN", "ALERTS_TO", *MAIL),
     "mail_report": ("ALERTER_DSN", "ALERTS_TO", "SUPERSET_URL", "SUPERSET_USER", "SUPERSET_PASSWORD", *MAIL),
-    "docs-build": ("DBT_DSN", "SITE_DIR", "WATERSHED_STATE"),
+    "docs-build": ("DBT_DSN", "READER_DSN", "SITE_DIR", "SUPERSET_URL", "WATERSHED_STATE"),
     "docs": ("SITE_DIR",),
     "airflow": (),
     "superset": (
@@ -109,6 +109,7 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
         "SUPERSET_USER",
         "SUPERSET_PASSWORD",
         "SUPERSET_REPORTER_PASSWORD",
+        "DBT_DOCS_URL",
         "S3_ENDPOINT",
         "AWS_REGION",
         "LAKE_ACCESS_KEY_ID",

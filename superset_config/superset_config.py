@@ -11,6 +11,7 @@
 | `LAKE_CATALOG_URI`, `LAKE_WAREHOUSE` | the lake's catalog and bucket, for SQL Lab |
 | `S3_ENDPOINT`, `AWS_REGION`, `LAKE_ACCESS_KEY_ID`, `LAKE_SECRET_ACCESS_KEY` | its store, with a key pair that reads |
 | `SMTP_HOST` and its like | the mail server (docs/settings.md); without one no mail is sent |
+| `DBT_DOCS_URL` | dbt's docs, to which every dashboard links |
 | `SUPERSET_BEHIND_TLS` | `1` where a proxy in front speaks HTTPS: cookies are HTTPS-only, `X-Forwarded-*` counts |
 | `SUPERSET_TENANT_NAME` | the name in the browser's title bar, default `Watershed` |
 
@@ -59,10 +60,11 @@ def _secret(name: str) -> str:
 
 def _ours(app: Any) -> None:
     """Superset with what is ours: templates instead of its own of the same name, account pages, lists by tenant."""
-    from superset_config import accounts, security  # noqa: PLC0415 - they load Superset, which loads this file
+    from superset_config import accounts, docs_link, security  # noqa: PLC0415 - they load Superset, which loads this file
 
     app.jinja_loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent / "templates"), app.jinja_loader])
     app.register_blueprint(accounts.pages)
+    app.register_blueprint(docs_link.pages)
     app.appbuilder.add_api(accounts.AccountsApi)
     security.confine_lists()
 

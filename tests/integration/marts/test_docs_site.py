@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ from dbt_project.docs import build_docs
 from expectations.settings import DataDocsSettings
 from stack.docs_settings import DocsSettings
 from stack.docs_site import server
-from tests.integration.marts.warehouse_kit import Warehouse
+from tests.integration.marts.warehouse_kit import Minute, Warehouse
 
 
 @pytest.fixture
@@ -35,10 +36,10 @@ def test_it_is_ready_when_it_is_built_and_serves_lineage_and_suites(
     unready = site.get("/health/ready")
     assert (unready.status_code, set(unready.json()["reasons"])) == (503, {"dbt", "data-docs"})
     settings = DataDocsSettings(site_dir=tmp_path, watershed_state=tmp_path / "state")
-    assert build_docs(warehouse.dbt_settings, settings)
-    assert not build_docs(warehouse.dbt_settings, settings), "built again though nothing changed"
+    assert build_docs(warehouse.docs_settings, settings)
+    assert not build_docs(warehouse.docs_settings, settings), "built again though nothing changed"
     assert site.get("/health/ready").status_code == 200
-    assert "exposure.watershed.page_views" in site.get("/dbt/").text
+    assert "https://charts.example/superset/dashboard/page-views/" in site.get("/dbt/").text
     suites = site.get("/data-docs/").text
     assert "marts_build.region_daily.stop" in suites
     assert "https://" not in suites
@@ -57,14 +58,29 @@ def test_types_are_shown_before_any_build_and_follow_the_tables(
         columns = catalog["nodes"][f"model.watershed.{model}"]["columns"]
         return {name: column["type"] for name, column in columns.items()}
 
-    assert build_docs(unbuilt.dbt_settings, settings)
+    assert build_docs(unbuilt.docs_settings, settings)
     assert types("region_daily")["page_views"] == "bigint"
     assert types("region_daily")["period_start"] == "timestamp with time zone"
     assert '"bigint"' in site.get("/dbt/").text
     unbuilt.rows("alter table marts_build.region_daily add column new_one text", role="DBT")
-    assert build_docs(unbuilt.dbt_settings, settings)
+    assert build_docs(unbuilt.docs_settings, settings)
     assert types("region_daily")["new_one"] == "text"
-    assert not build_docs(unbuilt.dbt_settings, settings)
+    assert not build_docs(unbuilt.docs_settings, settings)
+
+
+def test_the_page_says_how_fresh_a_mart_is_and_what_the_gate_found_though_nothing_else_changed(
+    warehouse: Warehouse, site: httpx.Client, tmp_path: Path
+) -> None:
+    settings = DataDocsSettings(site_dir=tmp_path, watershed_state=tmp_path / "state")
+    build_docs(warehouse.docs_settings, settings)
+    assert "| region_daily | not known yet | no gate has looked yet |" in site.get("/dbt/").text
+    warehouse.load([Minute("acme", datetime(2026, 11, 20, 9, 5, tzinfo=UTC), views=3)])
+    warehouse.run()
+    warehouse.rows("update marts.freshness set complete_through = '2026-11-20 11:30Z'", role="PUBLISHER")
+    assert not build_docs(warehouse.docs_settings, settings), "dbt ran again though only the state changed"
+    page = site.get("/dbt/").text
+    assert "| region_daily | 2026-11-20 11:30 UTC | passed, " in page
+    assert "acme" not in page, "a tenant's name is nobody else's business"
 
 
 @pytest.mark.parametrize("path", ["/secret", "/dbt/../secret", "/dbt/%2e%2e/secret", "/data-docs/", "/dbt", "//secret"])

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from dbt_project.build import build
-from dbt_project.settings import DbtSettings
+from dbt_project.settings import DbtSettings, DocsBuildSettings
 from expectations.gate import Verdict, gate
 from expectations.settings import GateSettings
 from warehouse.claims import Claim, claim
@@ -204,6 +204,13 @@ class Warehouse:
     def dbt_settings(self) -> DbtSettings:
         """Those of this database."""
         return DbtSettings(dbt_dsn=self.dsns["DBT"], watershed_state=self.folder)
+
+    @property
+    def docs_settings(self) -> DocsBuildSettings:
+        """Those of this database, with Superset elsewhere."""
+        return DocsBuildSettings(
+            **self.dbt_settings.model_dump(), reader_dsn=self.dsns["READER"], superset_url="https://charts.example"
+        )
 
     def gate(self, stage: Any, run_id: UUID, **options: Any) -> Verdict:
         """Run a gate."""

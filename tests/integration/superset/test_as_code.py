@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -34,6 +35,11 @@ class Broken:
 
 def test_what_superset_exports_is_what_the_files_say(administrator: Superset) -> None:
     assert [(each.path, each.words) for each in changes(Bundle.load(), exported(administrator))] == []
+
+
+def test_a_dashboard_s_link_to_its_lineage_leads_to_dbt_s_docs(superset_env: Mapping[str, str]) -> None:
+    answer = httpx.get(f"{superset_env['SUPERSET_URL']}/docs/lineage/", timeout=60)
+    assert (answer.status_code, answer.headers["location"]) == (302, superset_env["DBT_DOCS_URL"])
 
 
 @pytest.fixture

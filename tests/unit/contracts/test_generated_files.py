@@ -1,6 +1,7 @@
 """What is generated from the contracts and committed."""
 
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -37,14 +38,27 @@ def test_a_changed_and_an_orphaned_file_are_stale_until_written(registry: Regist
 
 
 def test_every_column_of_the_sources_is_described_and_is_a_column_of_the_table(registry: Registry) -> None:
-    sources = yaml.safe_load(generate.generated(registry)["dbt_project/models/sources.yml"])["sources"]
-    (rollups,) = sources
-    tables = {table["name"]: table for table in rollups["tables"]}
-    assert set(tables) == {c.rollup_table for c in registry}
+    sources = _sources(registry)
+    assert set(sources["rollups"]) == {c.rollup_table for c in registry}
+    assert set(sources["lake"]) == set(sources["collector"]) == {c.type for c in registry}
     for contract in registry:
-        columns = tables[contract.rollup_table]["columns"]
-        assert [c["name"] for c in columns] == [c.name for c in rollup_columns(contract)]
-        assert all(c["description"] for c in columns)
+        rollup, lake = sources["rollups"][contract.rollup_table]["columns"], sources["lake"][contract.type]["columns"]
+        assert [c["name"] for c in rollup] == [c.name for c in rollup_columns(contract)]
+        assert [c["name"] for c in lake] == [c.name for c in lake_columns(contract)]
+        assert all(c["description"] for c in [*rollup, *lake])
+
+
+def test_a_rollup_is_made_from_the_lake_and_the_lake_from_the_collector(registry: Registry) -> None:
+    sources = _sources(registry)
+    for contract in registry:
+        above = sources["rollups"][contract.rollup_table]["config"]["meta"]["made_from"]
+        assert above == [f"lake.{contract.type}"]
+        assert sources["lake"][contract.type]["config"]["meta"]["made_from"] == [f"collector.{contract.type}"]
+
+
+def _sources(registry: Registry) -> dict[str, dict[str, Any]]:
+    sources = yaml.safe_load(generate.generated(registry)["dbt_project/models/sources.yml"])["sources"]
+    return {source["name"]: {table["name"]: table for table in source["tables"]} for source in sources}
 
 
 # The parts of the Open Data Contract Standard 3.1.0 that an export uses, from its published JSON Schema.

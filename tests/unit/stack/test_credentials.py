@@ -24,7 +24,7 @@ HELD = {
     "publish": {"publisher"},
     "alerts": {"alerter"},
     "mail_report": {"alerter", "superset_reporter"},
-    "docs-build": {"dbt"},
+    "docs-build": {"dbt", "reader"},
     "docs": set(),
     "airflow": set(),
     "superset": {
