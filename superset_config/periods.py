@@ -72,8 +72,8 @@ def spans(
     """The CTEs ``newest`` and ``spans``: one row per tenant and scope.
 
     ``spans`` has tenant, scope, time_zone, complete_through, data_end, first_day, span_start, span_end, through (how
-    far of the span has elapsed), before_start and before_end (the same elapsed part of the period before; null where the
-    tenant's data do not reach back so far, as a comparison with nothing would mislead). All timestamptz.
+    far of the span has elapsed), before_start and before_end (the same elapsed part of the period before; null where
+    the tenant's data do not reach back so far, as a comparison with nothing would mislead). All timestamptz.
 
     :param since: ``YYYY-MM-DD HH:MM:SS`` by the tenant's clock; with it or ``until`` the period is what was typed
     :raises MacroError: for a period, a scope, a family or an instant that is none

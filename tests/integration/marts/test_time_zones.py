@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.read import read_day
 from tests.integration.marts.warehouse_kit import Minute, Warehouse
+from warehouse.marts import MARTS
+from warehouse.publish import refresh_freshness
 from warehouse.tenants import TenantError, set_time_zone
 
 ZONES = {"b": "Europe/Berlin", "k": "Asia/Kolkata", "u": "UTC"}
@@ -97,6 +100,31 @@ def test_days_weeks_and_months_begin_at_the_tenants_midnight(warehouse: Warehous
     assert warehouse.rows(zones, role="READER") == [*sorted(ZONES.items()), ("x", "UTC")]
 
 
+def test_an_hour_changes_both_days_that_it_lies_in(warehouse: Warehouse) -> None:
+    give_zones(warehouse, ZONES)
+    before, after = datetime(2026, 10, 25, 18, 29, tzinfo=UTC), datetime(2026, 10, 25, 18, 30, tzinfo=UTC)
+    warehouse.load([Minute("k", before)])
+    warehouse.run()
+    warehouse.load([Minute("k", after, views=2)])
+    warehouse.run()
+    assert shown(warehouse) == expected([Minute("k", before), Minute("k", after, views=2)], ZONES)
+    warehouse.load([], empty=[("k", after)])
+    warehouse.run()
+    assert shown(warehouse) == expected([Minute("k", before)], ZONES)
+    assert warehouse.mart("region_daily", "marts_build") == warehouse.mart("region_daily")
+
+
+def test_a_report_of_a_day_has_each_tenants_own(warehouse: Warehouse) -> None:
+    give_zones(warehouse, ZONES)
+    warehouse.load(views_of("ku", MINUTES))
+    warehouse.run()
+    for day in (date(2026, 10, 25), date(2026, 10, 26), date(2026, 11, 1)):
+        (rows,) = read_day(warehouse.dsns["READER"], day, [m for m in MARTS if m.name == "region_daily"]).marts
+        names = [column.name for column in rows.columns]
+        found = {(row[names.index("tenant")], row[names.index("period_start")]) for row in rows.rows}
+        assert found == {(t, midnight(day, ZoneInfo(ZONES[t]))) for t in "ku"}, day
+
+
 def test_active_users_are_those_of_local_days_and_of_7_and_30_of_them(warehouse: Warehouse) -> None:
     give_zones(warehouse, ZONES)
     # Seven days later, of which one in Berlin has 23 hours: 168 hours after the first day began the eighth day runs.
@@ -146,6 +174,7 @@ def test_a_change_of_zone_rebuilds_everything_of_the_tenant_and_shows_no_mixture
     warehouse.build(claim.run_id)
     assert warehouse.gate("marts", claim.run_id).failures("stop") == {}
     assert shown(warehouse) == expected(changed, {})
+    refresh_freshness(warehouse.dsns["PUBLISHER"])
     zone = "select distinct time_zone from marts.freshness where tenant = 'k'"
     assert warehouse.rows(zone, role="READER") == [("UTC",)]
     warehouse.publish(claim.run_id)
@@ -156,6 +185,30 @@ def test_a_change_of_zone_rebuilds_everything_of_the_tenant_and_shows_no_mixture
     for mart in ("region_daily", "region_weekly", "region_monthly", "page_daily"):
         assert warehouse.mart(mart, "marts_build") == warehouse.mart(mart)
     assert warehouse.claim().switched == ()
+
+
+@pytest.mark.parametrize(
+    ("zone", "instant"),
+    [
+        # The last day of May, a Sunday: in Kolkata the day, week and month after.
+        ("Asia/Kolkata", datetime(2026, 5, 31, 20, tzinfo=UTC)),
+        # A Wednesday: week and month began in UTC when in St. John's the week and month before still ran.
+        ("America/St_Johns", datetime(2026, 6, 3, 12, tzinfo=UTC)),
+    ],
+)
+def test_what_was_built_in_the_old_zone_and_never_published_is_gone_after_the_change(
+    warehouse: Warehouse, zone: str, instant: datetime
+) -> None:
+    warehouse.rows("insert into ledger.tenants (tenant) values ('k')")
+    minutes = [Minute("k", instant)]
+    warehouse.load(minutes)
+    warehouse.build(warehouse.claim().run_id)
+    assert warehouse.mart("region_weekly", "marts_build")
+    set_time_zone(warehouse.dsns["WAREHOUSE"], "k", zone)
+    warehouse.run()
+    assert shown(warehouse) == expected(minutes, {"k": zone})
+    for mart in ("region_daily", "region_weekly", "region_monthly"):
+        assert warehouse.mart(mart, "marts_build") == warehouse.mart(mart), mart
 
 
 def test_a_zone_that_is_none_or_a_tenant_that_was_not_created_is_refused(warehouse: Warehouse) -> None:
