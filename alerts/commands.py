@@ -52,7 +52,8 @@ def check_command(as_json: Json = False) -> None:
 @app.command("report")
 def report_command(
     day: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Which day (UTC); default: yesterday.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Which day, each tenant's own; default: yesterday's date (UTC)."),
     ] = None,
     tenant: Annotated[list[str] | None, typer.Option(help="Only of this tenant (repeatable).")] = None,
     dashboard: Annotated[str, typer.Option(help="Slug of the dashboard.")] = "page-views",

@@ -63,7 +63,7 @@ def due(dsn: str, day: date, dashboard: str, tenants: Sequence[str] = ()) -> lis
         rows = connection.execute(
             """
             select distinct f.tenant from marts.freshness as f
-            where f.newest_period_start >= %(day)s::date::timestamp at time zone 'UTC'
+            where f.newest_period_start + interval '1 hour' > %(day)s::date::timestamp at time zone f.time_zone
             and (cardinality(%(tenants)s::text[]) = 0 or f.tenant = any(%(tenants)s))
             and not exists (
                 select from ledger.reports as r
@@ -115,11 +115,11 @@ def mail_of(report: Report, to: tuple[str, ...]) -> Mail:
     html = (
         f'<h1 style="font: 600 18px sans-serif">{escape(heading)}</h1>'
         f'<p><a href="{escape(report.url)}"><img src="cid:{name}" alt="{escape(heading)}" width="960"></a></p>'
-        f'<p style="font: 13px sans-serif">The rows of the day (UTC) are attached: {escape(files)}.</p>'
+        f'<p style="font: 13px sans-serif">The rows of the day (of its time zone) are attached: {escape(files)}.</p>'
     )
     attached = [Attachment(file, "text/csv", text.encode()) for file, text in report.files]
     picture = Attachment(name, "image/png", report.picture, inline=True)
-    text = f"{heading}\n\n{report.url}\n\nThe rows of the day (UTC) are attached: {files}.\n"
+    text = f"{heading}\n\n{report.url}\n\nThe rows of the day (of its time zone) are attached: {files}.\n"
     return Mail(to=to, subject=heading, text=text, html=html, attachments=[picture, *attached])
 
 

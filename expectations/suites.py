@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 import yaml
 
 from warehouse.marts import MARTS, Mart
-from warehouse.periods import touched
+from warehouse.periods import TIME_ZONE, touched
 
 FOLDER = Path(__file__).resolve().parent / "suites"
 Severity = Literal["stop", "warn"]
@@ -119,18 +119,19 @@ def claimed(suite: Suite, run_id: str) -> str:
 
 
 def batch(suite: Suite, run_id: str) -> str:
-    """SQL of the rows that ``suite`` looks at.
+    """SQL of the rows that ``suite`` looks at, each with the ``time_zone`` of its tenant.
 
     The period is asked for twice: as a range, for which a small claim finds an index, and as an equality, by which a
     claim of everything is one hash join instead of every row beside every period.
     """
     mart = _mart(suite)
     grain, time = (mart.grain, "period_start") if mart else ("hour", "minute")
-    equal = "" if grain == "ever" else f" and date_trunc('{grain}', t.{time}) = c.period_start"
+    equal = "" if grain == "ever" else f" and calendar.period_start('{grain}', t.{time}, {TIME_ZONE}) = c.period_start"
     same_type = " and t.type = c.type" if suite.schema == "ledger" else ""
     return (
-        f"select t.* from {claimed(suite, run_id)} as c"  # noqa: S608 - names of files and a UUID
-        f" inner join {suite.schema}.{suite.table} as t"
+        f"select t.*, {TIME_ZONE} as time_zone from {suite.schema}.{suite.table} as t"  # noqa: S608 - names of files and a UUID
+        " left join ledger.tenants as zones on zones.tenant = t.tenant"
+        f" inner join {claimed(suite, run_id)} as c"
         f" on t.tenant = c.tenant{equal} and t.{time} >= c.period_start and t.{time} < c.period_end{same_type}"
     )
 

@@ -23,7 +23,8 @@ app = typer.Typer(
 )
 
 OfDay = Annotated[
-    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day (UTC); default: yesterday.")
+    datetime | None,
+    typer.Option("--date", formats=["%Y-%m-%d"], help="The day, each tenant's own; default: yesterday's date (UTC)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")]
 

@@ -1,9 +1,10 @@
 """What the marts say of one day, whichever marts there are."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import sql
@@ -38,43 +39,47 @@ class Rows:
 
 @dataclass(frozen=True)
 class Day:
-    """Everything about one day. ``complete_through``: of each tenant the least of its event types; None: unknown."""
+    """Everything about one day, each tenant's in its own time zone (UTC where ``time_zones`` names none).
+
+    ``complete_through``: of each tenant the least of its event types; None: unknown.
+    """
 
     day: date
     tenants: tuple[str, ...]
     complete_through: dict[str, datetime | None]
     marts: tuple[Rows, ...]
+    time_zones: Mapping[str, str] = field(default_factory=dict)
 
     def is_final(self, tenant: str) -> bool:
         """Whether everything received before the day's end is in its numbers."""
         through = self.complete_through.get(tenant)
-        return through is not None and through >= bounds(self.day)[1]
+        return through is not None and through >= _end(self.day, self.time_zones.get(tenant, "UTC"))
 
 
-def bounds(day: date) -> tuple[datetime, datetime]:
-    """The day's start and end, UTC."""
-    start = datetime.combine(day, time.min, UTC)
-    return start, start + timedelta(days=1)
+def _end(day: date, time_zone: str) -> datetime:
+    """When the day ends in a time zone, in UTC, in which instants compare as they follow each other."""
+    return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(time_zone)).astimezone(UTC)
 
 
 def read_day(dsn: str, day: date, marts: Iterable[Mart] | None = None, tenant: str | None = None) -> Day:
     """Read the daily marts (or ``marts``) of ``day``, of all tenants or one."""
     wanted = [m for m in MARTS if m.grain == "day"] if marts is None else list(marts)
     with psycopg.connect(dsn, options=SESSION) as connection:
-        through: dict[str, datetime | None] = dict(
-            connection.execute(
-                """
-                select tenant, case when count(*) = count(complete_through) then min(complete_through) end
-                from marts.freshness
-                where %(tenant)s::text is null or tenant = %(tenant)s
-                group by tenant
-                """,
-                {"tenant": tenant},
-            ).fetchall()
-        )
+        fresh = connection.execute(
+            """
+            select
+                tenant, case when count(*) = count(complete_through) then min(complete_through) end, max(time_zone)
+            from marts.freshness
+            where %(tenant)s::text is null or tenant = %(tenant)s
+            group by tenant
+            """,
+            {"tenant": tenant},
+        ).fetchall()
+        through: dict[str, datetime | None] = {name: until for name, until, _ in fresh}
+        zones: dict[str, str] = {name: zone for name, _, zone in fresh}
         found = tuple(_read(connection, mart, day, tenant) for mart in wanted)
     seen = {row[[c.name for c in one.columns].index("tenant")] for one in found for row in one.rows}
-    return Day(day, tuple(sorted(seen | set(through))), through, found)
+    return Day(day, tuple(sorted(seen | set(through))), through, found, zones)
 
 
 def _read(connection: psycopg.Connection, mart: Mart, day: date, tenant: str | None) -> Rows:
@@ -91,8 +96,21 @@ def _read(connection: psycopg.Connection, mart: Mart, day: date, tenant: str | N
     )
     query = sql.SQL(
         """
-        select {columns} from {mart}
-        where period_start >= %(start)s and period_start < %(end)s and (%(tenant)s::text is null or tenant = %(tenant)s)
+        with days as (
+            select
+                m.*,
+                coalesce((select max(f.time_zone) from marts.freshness as f where f.tenant = m.tenant), 'UTC') as zone
+            from {mart} as m
+            -- Clocks go up to fourteen hours ahead of UTC and twelve behind.
+            where
+                m.period_start > %(day)s::date - interval '1 day' and m.period_start < %(day)s::date + interval '2 days'
+                and (%(tenant)s::text is null or m.tenant = %(tenant)s)
+        )
+
+        select {columns} from days
+        where
+            period_start >= calendar.midnight(%(day)s::date, zone)
+            and period_start < calendar.midnight(%(day)s::date + 1, zone)
         order by {key}
         """
     ).format(
@@ -100,5 +118,4 @@ def _read(connection: psycopg.Connection, mart: Mart, day: date, tenant: str | N
         mart=sql.Identifier("marts", mart.name),
         key=sql.SQL(", ").join(map(sql.Identifier, mart.key)),
     )
-    start, end = bounds(day)
-    return Rows(mart, columns, connection.execute(query, {"start": start, "end": end, "tenant": tenant}).fetchall())
+    return Rows(mart, columns, connection.execute(query, {"day": day, "tenant": tenant}).fetchall())

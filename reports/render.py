@@ -50,7 +50,8 @@ def page(day: Day, tenants: Sequence[str], top: int) -> str:
         through = day.complete_through.get(tenant)
         parts.append(f"<h2>{escape(tenant)}</h2>")
         if day.is_final(tenant):
-            parts.append("<p>All that was received before the day's end is counted. Days are those of UTC.</p>")
+            zone = escape(day.time_zones.get(tenant, "UTC"))
+            parts.append(f"<p>All that was received before the day's end is counted. Days are those of {zone}.</p>")
         else:
             until = f"complete through {through:%Y-%m-%d %H:%M} UTC" if through else "completeness is not known yet"
             parts.append(f"<p class=preliminary>Preliminary: {until}. A later run of the day replaces this page.</p>")

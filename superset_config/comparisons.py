@@ -101,8 +101,9 @@ def compared(
 ),
 {so_far(family, ("scope", "position"), measures, condition, distinct=distinct, more=more)},
 compared as (
-    select w.tenant, w.scope, w.position, w.since at time zone 'UTC' as period_start, {shown}
+    select w.tenant, w.scope, w.position, w.since at time zone z.time_zone as period_start, {shown}
     from wanted as w
+    inner join newest as z on z.tenant = w.tenant
     inner join so_far as t on t.tenant = w.tenant and t.scope = w.scope and t.position = w.position
 )"""
 
@@ -117,16 +118,18 @@ def each_day(
 ) -> str:
     """The CTEs of :func:`so_far` over ``spans`` of the scope 'Day so far': by ``day``, for the newest and 14 before.
 
-    Each day counts up to the time of day that the newest has reached, so that its last point is not a fall.
+    ``day`` is the local date, as if it began in UTC. Each day counts up to the time of day that the newest
+    has reached, so that its last point is not a fall.
     """
     return f"""wanted as (
     select
-        s.tenant, d.day, d.day as since,
+        s.tenant, (d.day at time zone s.time_zone) at time zone 'UTC' as day, d.day as since,
         case when d.day = s.span_start then s.span_end else d.day + (s.through - s.span_start) end as until,
         d.day = s.span_start as running
     from spans as s
     cross join lateral generate_series(
-        greatest(s.span_start - interval '{LAST_DAYS} days', s.first_day), s.span_start, interval '1 day'
+        greatest(calendar.period_after('day', s.span_start, s.time_zone, -{LAST_DAYS}), s.first_day), s.span_start,
+        interval '1 day', s.time_zone
     ) as d (day)
 ),
 {so_far(family, ("day",), measures, condition, distinct=distinct, more=more)}"""

@@ -125,6 +125,11 @@ def grain_step(grain: str | None, family: str = "page_views") -> str:
     return "3 months" if unit == "quarter" else f"1 {unit}"
 
 
+def grain_zone(grain: str | None, family: str = "page_views") -> str:
+    """SQL of the time zone that names the periods of a time grain: that of the span ``s``; hours are those of UTC."""
+    return "'UTC'" if grain_unit(grain, family) == "hour" else "s.time_zone"
+
+
 def grain_label(grain: str | None, family: str = "page_views") -> str:
     """How `to_char` names one period of a time grain, without its year."""
     unit = grain_unit(grain, family)

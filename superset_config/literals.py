@@ -21,7 +21,7 @@ def among(column: str, values: Sequence[object]) -> str:
 
 
 def instant(value: str | None) -> str | None:
-    """``YYYY-MM-DD HH:MM:SS`` in UTC as a timestamptz literal; None when there is none.
+    """``YYYY-MM-DD HH:MM:SS`` by the clock of the column ``time_zone``, as SQL; None when there is none.
 
     :raises MacroError: for anything else
     """
@@ -29,4 +29,4 @@ def instant(value: str | None) -> str | None:
         return None
     if not _INSTANT.fullmatch(value):
         raise MacroError(f"not an instant: {value!r}")
-    return f"timestamptz '{value}+00'"
+    return f"(timestamp '{value}' at time zone time_zone)"

@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 
-from superset_config.families import family_of, grain_mart, grain_unit
+from superset_config.families import family_of, grain_mart, grain_unit, grain_zone
 from superset_config.literals import MacroError, among
 
 NEVER_ADDED = {"currency": ("revenue_region_monthly", "purchases"), "metric_type": ("metric_hourly", "samples")}
@@ -20,7 +20,8 @@ def span_rows(
 ) -> str:
     """A ``select`` of the family's rows in a span: whole days, and hours at its ends where the family has them.
 
-    Days are few and hours are many, so that a month is 30 sketches a region and not 720.
+    Days are few and hours are many, so that a month is 30 sketches a region and not 720. Days are the tenant's; where
+    they begin within an hour, that hour is not told apart, and no part of it counted, beside a day that it touches.
 
     :param columns: what is selected of the mart ``r``, beside ``keys`` of the span and ``period_start``
     :param span: a CTE, named ``s`` here, and its columns of start and end; an hour that the end falls into is whole
@@ -28,21 +29,24 @@ def span_rows(
     marts = family_of(family)
     cte, start, end = span
     selected = ", ".join([keys, "r.period_start", *(f"r.{column}" for column in columns)])
-    day_from = f"date_trunc('day', {start} + interval '1 day' - interval '1 microsecond', 'UTC')"
-    day_to = f"date_trunc('day', {end}, 'UTC')"
+    before = f"calendar.period_start('day', {start} - interval '1 microsecond', z.time_zone)"
+    day_from = f"calendar.period_after('day', {before}, z.time_zone)"
+    day_to = f"calendar.period_start('day', {end}, z.time_zone)"
 
     def of(mart: str, first: str, last: str, ends: str = "") -> str:
         return f"""select {selected}
     from {cte} as s
+    inner join newest as z
+        on z.tenant = s.tenant
     inner join marts.{mart} as r
         on r.tenant = s.tenant and r.period_start >= {first} and r.period_start < {last}{ends}
     where {condition}"""
 
     if marts.hour is None:
-        return of(marts.by_day, f"date_trunc('day', {start}, 'UTC')", end)
+        return of(marts.by_day, f"calendar.period_start('day', {start}, z.time_zone)", end)
     if marts.day is None:
         return of(marts.hour, start, end)
-    not_in_days = f"\n        and (r.period_start < {day_from} or r.period_start >= {day_to})"
+    not_in_days = f"\n        and (r.period_start + interval '1 hour' <= {day_from} or r.period_start >= {day_to})"
     days, hours = of(marts.day, day_from, day_to), of(marts.hour, start, end, not_in_days)
     return f"{days}\n    union all\n    {hours}"
 
@@ -50,15 +54,18 @@ def span_rows(
 def grain_rows(family: str, grain: str | None, columns: Sequence[str], condition: str = "true") -> str:
     """A ``select`` of the rows of each whole period that touches ``spans``, from the mart of the time grain.
 
-    So distinct users of a week are those that the week counted. Columns: tenant, period_start, ``columns``.
+    So distinct users of a week are those that the week counted. Columns: tenant, period_start (as that of
+    :func:`superset_config.periods.timeline`), ``columns``.
     """
-    unit = grain_unit(grain, family)
+    unit, zone = grain_unit(grain, family), grain_zone(grain, family)
     return f"""select
-        s.tenant, date_trunc('{unit}', r.period_start, 'UTC') as period_start, {", ".join(f"r.{c}" for c in columns)}
+        s.tenant,
+        date_trunc('{unit}', r.period_start at time zone {zone}) at time zone 'UTC' as period_start,
+        {", ".join(f"r.{c}" for c in columns)}
     from spans as s
     inner join marts.{grain_mart(grain, family)} as r
         on r.tenant = s.tenant
-        and r.period_start >= date_trunc('{unit}', s.span_start, 'UTC')
+        and r.period_start >= calendar.midnight(date_trunc('{unit}', s.span_start at time zone {zone}), {zone})
         and r.period_start < s.span_end
     where {condition}"""
 

@@ -19,7 +19,7 @@ from superset_config.rest import SupersetError
 from tenants.create import Made, NewPerson, add_person, create_tenant
 from tenants.disable import disable_tenant
 from tenants.settings import TenantSettings
-from warehouse.tenants import TenantError, tenants
+from warehouse.tenants import TenantError, set_time_zone, tenants
 
 app = typer.Typer(help="Tenants: their write keys, their people, and whose rows those see.", no_args_is_help=True)
 
@@ -82,6 +82,26 @@ def add_user(
         made = add_person(TenantSettings.read(), name, _person(name, user, email, role, invite), invite)
     _say_person(made, as_json)
     _last_line(as_json, made.as_json())
+
+
+@app.command("time-zone")
+def time_zone_command(
+    name: Name,
+    zone: Annotated[str, typer.Argument(help="IANA name, such as Europe/Berlin.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Let a tenant's days, weeks and months begin in another time zone; the next build makes all of them anew."""
+    with _failures():
+        changed = set_time_zone(TenantSettings.read().warehouse_dsn, name, zone)
+    words = (
+        f"{name}'s days begin in {zone} from now on: the next build makes its days, weeks and months anew "
+        "(cause: time zone); until that is published, all its charts keep the zone they had"
+        if changed
+        else f"{name}'s days begin in {zone} already"
+    )
+    _console(as_json).print(words, highlight=False, soft_wrap=True)
+    _last_line(as_json, {"tenant": name, "time_zone": zone, "changed": changed})
 
 
 @app.command("list")

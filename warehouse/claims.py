@@ -8,9 +8,10 @@ import psycopg
 from psycopg import sql
 
 from warehouse.marts import EVENT_TYPES, MARTS
+from warehouse.switch_time_zones import switch_time_zones
 
 SESSION = "-c timezone=UTC -c lock_timeout=60s"
-"""Periods are those of UTC, whatever the server's zone; a lock that is not had in time is an error, not a hang."""
+"""Hours are those of UTC, whatever the server's zone; a lock that is not had in time is an error, not a hang."""
 
 COMPLETE_IN_ROLLUPS = sql.SQL("""
     select least(
@@ -34,6 +35,8 @@ class Claim:
     tenants: tuple[str, ...]
     types: tuple[str, ...]
     oldest_hour: datetime | None
+    switched: tuple[str, ...] = ()
+    """Tenants that are built in another time zone from this run on."""
 
     def as_json(self) -> dict[str, object]:
         """For the command's last line."""
@@ -42,6 +45,7 @@ class Claim:
             "hours": self.hours,
             "tenants": list(self.tenants),
             "types": list(self.types),
+            "switched": list(self.switched),
             "oldest_hour": self.oldest_hour.isoformat() if self.oldest_hour else None,
         }
 
@@ -52,9 +56,12 @@ def claim(dsn: str, run_id: UUID, *, everything: bool = False) -> Claim:
     ``everything`` adds every hour that is in rollups or in a mart, for a full rebuild. Claiming again extends the claim
     to what has changed since; the gates then have to look again, because publish wants results newer than the claim.
 
+    Where a tenant's time zone was changed, all of its hours are claimed, to be built in the new one.
+
     One transaction. Rows are locked in key order, as the load writes them, so that the two wait and never deadlock.
     """
     with psycopg.connect(dsn, options=SESSION) as connection:
+        switched = switch_time_zones(connection)
         if everything:
             _add_everything(connection)
         connection.execute("select from ledger.unpublished order by type, tenant, hour for update")
@@ -88,7 +95,7 @@ def claim(dsn: str, run_id: UUID, *, everything: bool = False) -> Claim:
             (run_id,),
         ).fetchone()
         assert row is not None  # noqa: S101 - an aggregate without group by always gives a row
-        return Claim(run_id, row[0], tuple(row[1]), tuple(row[2]), row[3])
+        return Claim(run_id, row[0], tuple(row[1]), tuple(row[2]), row[3], switched)
 
 
 def _add_everything(connection: psycopg.Connection) -> None:

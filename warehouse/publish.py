@@ -68,7 +68,7 @@ def _publish(connection: psycopg.Connection, run_id: UUID, candidate: Candidate)
             for tenant, written in replace_periods(connection, mart, periods).items():
                 rows[tenant] += written
     settle_claim(connection, run_id, candidate)
-    write_freshness(connection, candidate.claimed, candidate.held)
+    write_freshness(connection, candidate.claimed, candidate.held, candidate.tenants)
     with connection.cursor() as cursor:
         cursor.executemany(
             """

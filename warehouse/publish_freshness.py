@@ -10,11 +10,15 @@ from warehouse.marts import EVENT_TYPES, NEWEST
 
 
 def write_freshness(
-    connection: psycopg.Connection, claimed: Iterable[tuple[str, str]], held: Mapping[str, str] | None
+    connection: psycopg.Connection,
+    claimed: Iterable[tuple[str, str]],
+    held: Mapping[str, str] | None,
+    published: Iterable[str] = (),
 ) -> int:
     """Bring ``marts.freshness`` up to date for ``claimed`` (type, tenant) and all that have a row; gives how many.
 
-    ``held`` gives the reason for each tenant that is held now; None leaves what is written there.
+    ``held`` gives the reason for each tenant that is held now; None leaves what is written there. ``published`` are the
+    tenants whose marts are now in the time zone that they were built in; of others readers keep the one they had.
 
     One statement, hence one snapshot: a load moves what is pending from one table of the ledger to another, and a
     reader in two steps could count it in neither and promise too much.
@@ -54,7 +58,7 @@ def write_freshness(
 
             insert into marts.freshness as f (
                 tenant, event_type, complete_through, pending_minutes, pending_hours, newest_period_start,
-                published_at, held_because
+                published_at, held_because, time_zone
             )
             select
                 shown.tenant,
@@ -67,7 +71,15 @@ def write_freshness(
                 coalesce(unpublished.hours, 0),
                 case shown.event_type {newest} end,
                 now(),
-                held.reason
+                held.reason,
+                coalesce(
+                    case
+                        when shown.tenant <> all(%(published)s::text[])
+                            then (select max(o.time_zone) from marts.freshness as o where o.tenant = shown.tenant)
+                    end,
+                    (select z.marts_time_zone from ledger.tenants as z where z.tenant = shown.tenant),
+                    'UTC'
+                )
             from shown
             inner join loaded using (tenant, event_type)
             left join unpublished using (tenant, event_type)
@@ -78,6 +90,7 @@ def write_freshness(
                 pending_hours = excluded.pending_hours,
                 newest_period_start = excluded.newest_period_start,
                 published_at = excluded.published_at,
+                time_zone = excluded.time_zone,
                 held_because = case when %(keep_held)s then f.held_because else excluded.held_because end
             """
         ).format(complete=complete, newest=newest),
@@ -87,6 +100,7 @@ def write_freshness(
             "held": list(held or {}),
             "reasons": list((held or {}).values()),
             "keep_held": held is None,
+            "published": list(published),
         },
     )
     return cursor.rowcount

@@ -16,10 +16,12 @@ from warehouse.publish_claim import Candidate
 
 @dataclass(frozen=True)
 class Periods:
-    """The (tenant, period) to replace: start, cause of the change, and whether it was closed before."""
+    """The (tenant, period) to replace: start, end, cause of the change, and whether it was closed before."""
 
     tenants: tuple[str, ...]
     starts: tuple[datetime, ...]
+    ends: tuple[datetime | None, ...]
+    """None where the period never ends."""
     causes: tuple[str, ...]
     closed: tuple[bool, ...]
 
@@ -35,7 +37,7 @@ class Periods:
         """
         hours = [(type_, hour) for type_ in mart.event_types for hour in candidate.hours(type_)]
         if not hours:
-            return cls((), (), (), ())
+            return cls((), (), (), (), ())
         given = (
             "(select * from unnest("
             "%(tenants)s::text[], %(types)s::text[], %(hours)s::timestamptz[], %(causes)s::text[]"
@@ -44,7 +46,9 @@ class Periods:
         periods = touched(mart, given, (f"marts.{mart.name}", f"marts_build.{mart.name}"))
         rows = connection.execute(
             f"""
-            select p.tenant, p.period_start, p.cause, coalesce(p.period_end <= f.complete_through, false)
+            select
+                p.tenant, p.period_start, nullif(p.period_end, 'infinity'), p.cause,
+                coalesce(p.period_end <= f.complete_through, false)
             from ({periods}) as p
             left join (
                 select tenant, min(coalesce(complete_through, '-infinity')) as complete_through
@@ -62,18 +66,19 @@ class Periods:
                 "causes": [hour.cause for _, hour in hours],
             },
         ).fetchall()
-        columns = tuple(zip(*rows, strict=True)) or ((), (), (), ())
+        columns = tuple(zip(*rows, strict=True)) or ((), (), (), (), ())
         return cls(*columns)
 
 
 def replace_periods(connection: psycopg.Connection, mart: Mart, periods: Periods) -> dict[str, int]:
     """Make the mart's rows of ``periods`` those of the candidate; gives the rows changed by tenant.
 
-    A row that is the same is not written again: a month's sketches would else be rewritten each minute.
+    A row that is the same is not written again: a month's sketches would else be rewritten each minute. What lies in a
+    period and began elsewhere, when the tenant had another time zone, goes.
     """
     columns = _columns(connection, mart)
     measures = [name for name in columns if name not in mart.key]
-    parameters = {"tenants": list(periods.tenants), "starts": list(periods.starts)}
+    parameters = {"tenants": list(periods.tenants), "starts": list(periods.starts), "ends": list(periods.ends)}
     names = {
         "mart": sql.Identifier("marts", mart.name),
         "candidate": sql.Identifier("marts_build", mart.name),
@@ -93,9 +98,11 @@ def replace_periods(connection: psycopg.Connection, mart: Mart, periods: Periods
             """
             with deleted as (
                 delete from {mart} as m
-                using unnest(%(tenants)s::text[], %(starts)s::timestamptz[]) as p (tenant, period_start)
+                using unnest(%(tenants)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+                    as p (tenant, period_start, period_end)
                 where
-                    m.tenant = p.tenant and m.period_start = p.period_start
+                    m.tenant = p.tenant and m.period_start >= p.period_start
+                    and m.period_start < coalesce(p.period_end, 'infinity')
                     and not exists (select from {candidate} as b where {same_key})
                 returning m.tenant
             )
@@ -141,26 +148,31 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
     query = sql.SQL(
         """
         with closed as (
-            select tenant, period_start, cause
+            select tenant, period_start as first, coalesce(period_end, 'infinity') as behind, cause
             from unnest(
-                %(tenants)s::text[], %(starts)s::timestamptz[], %(causes)s::text[], %(closed)s::boolean[]
-            ) as p (tenant, period_start, cause, closed)
+                %(tenants)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(causes)s::text[],
+                %(closed)s::boolean[]
+            ) as p (tenant, period_start, period_end, cause, closed)
             where closed
         ),
 
         old as (
-            select {key}, {measures} as measures from {mart} inner join closed using (tenant, period_start)
+            select {key}, {measures} as measures, closed.cause
+            from {mart} inner join closed using (tenant)
+            where period_start >= closed.first and period_start < closed.behind
         ),
 
         new as (
-            select {key}, {measures} as measures from {candidate} inner join closed using (tenant, period_start)
+            select {key}, {measures} as measures, closed.cause
+            from {candidate} inner join closed using (tenant)
+            where period_start = closed.first
         )
 
         insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause)
-        select %(run_id)s, %(mart)s, tenant, period_start, {row_key}, old.measures, new.measures, closed.cause
+        select %(run_id)s, %(mart)s, tenant, period_start, {row_key}, old.measures, new.measures,
+            coalesce(new.cause, old.cause)
         from old
         full outer join new using ({key})
-        inner join closed using (tenant, period_start)
         where old.measures is distinct from new.measures
         order by {key}
         """
@@ -172,6 +184,7 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
             "mart": mart.name,
             "tenants": list(periods.tenants),
             "starts": list(periods.starts),
+            "ends": list(periods.ends),
             "causes": list(periods.causes),
             "closed": list(periods.closed),
         },

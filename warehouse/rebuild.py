@@ -11,6 +11,7 @@ from psycopg import sql
 from contracts.columns import rollup_columns
 from contracts.model import Contract
 from warehouse.marts import MARTS
+from warehouse.periods import TIME_ZONE
 
 
 def known_marts(connection: psycopg.Connection) -> frozenset[str]:
@@ -70,7 +71,7 @@ def mark_cut_sketches(connection: psycopg.Connection, size: int, contracts: Coll
                     select from {mart} as m
                     where
                         m.tenant = r.tenant and cardinality(m.{sketch}) = {size}
-                        and m.period_start = date_trunc({grain}, r.minute, 'UTC')
+                        and m.period_start = calendar.period_start({grain}, r.minute, {time_zone})
                 )
                 """
             ).format(
@@ -78,6 +79,7 @@ def mark_cut_sketches(connection: psycopg.Connection, size: int, contracts: Coll
                 sketch=sql.Identifier(sketch_of[mart.name]),
                 size=sql.Literal(size),
                 grain=sql.Literal(mart.grain),
+                time_zone=sql.SQL(TIME_ZONE),
             )
             for type_ in (c.type for c in contracts if c.type in mart.event_types):
                 marked += _mark_hours(connection, type_, cut)
@@ -85,7 +87,7 @@ def mark_cut_sketches(connection: psycopg.Connection, size: int, contracts: Coll
 
 
 def _mark_hours(connection: psycopg.Connection, event_type: str, condition: sql.Composable) -> int:
-    """Mark the hours of a type's rollup rows ``r`` for which ``condition`` holds.
+    """Mark the hours of a type's rollup rows ``r``, of a tenant in ``zones``, for which ``condition`` holds.
 
     Nothing new was received, so completeness is not put back: hence ``loaded_through`` as the time of receipt.
     """
@@ -97,6 +99,7 @@ def _mark_hours(connection: psycopg.Connection, event_type: str, condition: sql.
             from (
                 select distinct {type} as type, r.tenant, date_trunc('hour', r.minute, 'UTC') as hour
                 from {table} as r
+                left join ledger.tenants as zones on zones.tenant = r.tenant
                 where {condition}
             ) as changed
             left join ledger.cursors as c on c.type = changed.type

@@ -44,8 +44,6 @@ def ensure_tenant(dsn: str, key: str, name: str, time_zone: str | None = None) -
     :raises TenantError: the name or the zone is not allowed, or the warehouse refuses.
     """
     check_name(name)
-    if time_zone is not None and time_zone not in available_timezones():
-        raise TenantError(f"there is no time zone {time_zone!r}: give an IANA name, such as Europe/Berlin")
     role = sql.Identifier(tenant_login.role(name))
     try:
         with psycopg.connect(dsn) as connection:
@@ -53,10 +51,7 @@ def ensure_tenant(dsn: str, key: str, name: str, time_zone: str | None = None) -
                 "insert into ledger.tenants (tenant) values (%s) on conflict (tenant) do nothing", (name,)
             ).rowcount
             if time_zone is not None:
-                connection.execute(
-                    "update ledger.tenants set time_zone = %s where tenant = %s and time_zone <> %s",
-                    (time_zone, name, time_zone),
-                )
+                _set_time_zone(connection, name, time_zone)
             if not _role_is_there(connection, name):
                 connection.execute(sql.SQL("create role {} nosuperuser nocreatedb nocreaterole").format(role))
             password = sql.Literal(tenant_login.password(key, name))
@@ -67,6 +62,38 @@ def ensure_tenant(dsn: str, key: str, name: str, time_zone: str | None = None) -
     except psycopg.Error as error:
         raise TenantError(f"the warehouse refuses tenant {name}: {str(error).strip()}") from error
     return bool(created)
+
+
+def set_time_zone(dsn: str, name: str, time_zone: str) -> bool:
+    """Let the days of ``name`` begin in ``time_zone``, an IANA name; True when that is another than before.
+
+    The next claim has its marts built anew in it (:mod:`warehouse.switch_time_zones`).
+
+    :raises TenantError: there is no such zone, the tenant was not created, or the warehouse refuses.
+    """
+    check_name(name)
+    try:
+        with psycopg.connect(dsn) as connection:
+            if connection.execute("select from ledger.tenants where tenant = %s", (name,)).fetchone() is None:
+                raise TenantError(
+                    f"tenant {name} was not created: `watershed tenant create {name} --time-zone {time_zone}`"
+                )
+            return _set_time_zone(connection, name, time_zone)
+    except psycopg.Error as error:
+        raise TenantError(f"the warehouse refuses tenant {name}: {str(error).strip()}") from error
+
+
+def _set_time_zone(connection: psycopg.Connection, name: str, time_zone: str) -> bool:
+    known = connection.execute("select from pg_timezone_names where name = %s", (time_zone,)).fetchone()
+    # Both have to know it: the warehouse builds in it, and Python's names are the IANA's, without Postgres' own.
+    if known is None or time_zone not in available_timezones():
+        raise TenantError(f"there is no time zone {time_zone!r}: give an IANA name, such as Europe/Berlin")
+    return bool(
+        connection.execute(
+            "update ledger.tenants set time_zone = %s where tenant = %s and time_zone <> %s",
+            (time_zone, name, time_zone),
+        ).rowcount
+    )
 
 
 def bar_tenant(dsn: str, name: str) -> None:

@@ -29,7 +29,7 @@ summed as (
 
 final as (
     select
-        tenant,
+        summed.tenant,
         {{ dimension }},
         period_start,
         page_views,
@@ -37,6 +37,7 @@ final as (
         bot_page_views,
         visitors_sketch
     from summed
+    {{ with_time_zone("summed") }}
 )
 
 select * from final
@@ -44,7 +45,7 @@ select * from final
 
 
 {#
-    How many visitors a row has. Of a day it is exact where its sketch is full, counted from the sketches of its hours, which
+    How many visitors a row has. Of a day it is exact where its sketch is full, counted from the sketches of its pieces, which
     are of one region and page each and so hold every hash; if one of these is full too, it is an estimate all the same.
 #}
 {% macro visitors_of(dimension, claims) -%}

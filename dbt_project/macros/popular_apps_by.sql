@@ -5,7 +5,8 @@
     Every claim is onward, so there is one range a tenant; the period before it is ranked too, to compare with.
 #}
 {% macro popular_apps_by(source, claims) -%}
-{%- set hours = {"day": 24, "week": 168, "month": 744}[claims["period"]] -%}
+{#- To the start of the period before and, where the clock was put back in it, some hours more: what is too much is dropped. -#}
+{%- set hours = {"day": 27, "week": 171, "month": 747}[claims["period"]] -%}
 with finer as (
     select
         finer.tenant,
@@ -80,6 +81,7 @@ final as (
         placed.quantity,
         placed.revenue
     from placed
+    {{ with_time_zone("placed") }}
     {{ apps_seen("placed", neighbour(claims["period"], "placed.period_start", 1)) }}
 )
 

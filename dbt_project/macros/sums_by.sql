@@ -30,13 +30,3 @@ final as (
 
 select * from final
 {%- endmacro %}
-
-
-{# The start of a mart's period: as claimed, but for minutes, which are claimed by the hour. #}
-{% macro period_start(claims, instant) -%}
-    {%- if claims["period"] == "minute" -%}
-        date_trunc('minute', {{ instant }}, 'UTC')
-    {%- else -%}
-        {{ claimed_start(claims["period"], instant) }}
-    {%- endif -%}
-{%- endmacro %}

@@ -9,6 +9,7 @@ revoke all on schema rollups, ledger, staging, intermediate, marts_build, marts
 from loader, dbt, gate, publisher, reader, lander, maintainer, alerter;
 
 grant usage on schema sketch to loader, dbt, gate, publisher, reader, maintainer;
+grant usage on schema calendar to dbt, gate, publisher, reader, alerter;
 
 -- loader: lake to rollups, and the books of it.
 grant usage on schema rollups, ledger to loader;
@@ -36,6 +37,8 @@ grant usage on schema rollups, ledger, intermediate, marts_build, marts to publi
 grant select on all tables in schema rollups, ledger to publisher;
 grant insert, update, delete on ledger.unpublished to publisher;
 grant usage on sequence ledger.change_seq to publisher;
+-- A claim switches a tenant to the time zone that was asked for.
+grant update (marts_time_zone) on ledger.tenants to publisher;
 grant insert on ledger.restatements to publisher;
 grant insert, update on ledger.publications to publisher;
 grant select, insert, update, delete on all tables in schema marts to publisher;

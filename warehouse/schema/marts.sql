@@ -1,7 +1,8 @@
 -- The published marts: what charts read. Only publish writes them, whole periods at a time. Idempotent.
 --
--- Every mart has tenant, period_start (UTC), its dimension, its measures and, as `<measure>_sketch`, the hashes from
--- which distinct counts merge over any range of time: sorted, the 65536 least (exact below that, see sketch.sql).
+-- Every mart has tenant, period_start (an instant: days, weeks and months begin in the tenant's time zone, calendar.sql), its
+-- dimension, its measures and, as `<measure>_sketch`, the hashes from which distinct counts merge over any range of time:
+-- sorted, the 65536 least (exact below that, see sketch.sql).
 -- The columns equal those of the model of the same name in dbt_project/models/marts: a test compares them.
 
 create table if not exists marts.region_hourly (
@@ -17,13 +18,13 @@ create table if not exists marts.region_hourly (
 comment on table marts.region_hourly is 'Page views by region and hour.';
 
 create table if not exists marts.region_daily (like marts.region_hourly including all);
-comment on table marts.region_daily is 'Page views by region and day (UTC).';
+comment on table marts.region_daily is 'Page views by region and day.';
 
 create table if not exists marts.region_weekly (like marts.region_hourly including all);
-comment on table marts.region_weekly is 'Page views by region and ISO week (UTC, from Monday).';
+comment on table marts.region_weekly is 'Page views by region and ISO week (from Monday).';
 
 create table if not exists marts.region_monthly (like marts.region_hourly including all);
-comment on table marts.region_monthly is 'Page views by region and month (UTC).';
+comment on table marts.region_monthly is 'Page views by region and month.';
 
 create table if not exists marts.page_daily (
     tenant text not null,
@@ -35,7 +36,7 @@ create table if not exists marts.page_daily (
     visitors_sketch bigint[] not null,
     primary key (tenant, period_start, page_name)
 );
-comment on table marts.page_daily is 'Page views by page and day (UTC).';
+comment on table marts.page_daily is 'Page views by page and day.';
 
 -- App store. `(other)` as app_id sums what was over the rollup's cap of distinct keys in a minute.
 create table if not exists marts.app_daily (
@@ -53,7 +54,7 @@ create table if not exists marts.app_daily (
     quantity bigint not null,
     primary key (tenant, period_start, app_id, region)
 );
-comment on table marts.app_daily is 'What happened to each app, by region and day (UTC).';
+comment on table marts.app_daily is 'What happened to each app, by region and day.';
 
 create table if not exists marts.apps_region_hourly (
     tenant text not null,
@@ -67,13 +68,13 @@ create table if not exists marts.apps_region_hourly (
 comment on table marts.apps_region_hourly is 'Apps created and verified by region, category and hour.';
 
 create table if not exists marts.apps_region_daily (like marts.apps_region_hourly including all);
-comment on table marts.apps_region_daily is 'Apps created and verified by region, category and day (UTC).';
+comment on table marts.apps_region_daily is 'Apps created and verified by region, category and day.';
 
 create table if not exists marts.apps_region_weekly (like marts.apps_region_hourly including all);
-comment on table marts.apps_region_weekly is 'Apps created and verified by region, category and ISO week (UTC, from Monday).';
+comment on table marts.apps_region_weekly is 'Apps created and verified by region, category and ISO week (from Monday).';
 
 create table if not exists marts.apps_region_monthly (like marts.apps_region_hourly including all);
-comment on table marts.apps_region_monthly is 'Apps created and verified by region, category and month (UTC).';
+comment on table marts.apps_region_monthly is 'Apps created and verified by region, category and month.';
 
 create table if not exists marts.app_totals (
     tenant text not null,
@@ -103,13 +104,13 @@ create table if not exists marts.popular_apps_daily (
     revenue numeric(38, 4),                -- gross, in the currency; null where ranked by purchases
     primary key (tenant, period_start, ranked_by, currency, app_id)
 );
-comment on table marts.popular_apps_daily is 'Apps by rank of each day (UTC), against the day before.';
+comment on table marts.popular_apps_daily is 'Apps by rank of each day, against the day before.';
 
 create table if not exists marts.popular_apps_weekly (like marts.popular_apps_daily including all);
-comment on table marts.popular_apps_weekly is 'Apps by rank of each ISO week (UTC, from Monday), against the week before.';
+comment on table marts.popular_apps_weekly is 'Apps by rank of each ISO week (from Monday), against the week before.';
 
 create table if not exists marts.popular_apps_monthly (like marts.popular_apps_daily including all);
-comment on table marts.popular_apps_monthly is 'Apps by rank of each month (UTC), against the month before.';
+comment on table marts.popular_apps_monthly is 'Apps by rank of each month, against the month before.';
 
 create or replace view marts.popular_apps as
 select 'day'::text as grain, d.* from marts.popular_apps_daily as d
@@ -139,13 +140,13 @@ create table if not exists marts.revenue_region_hourly (
 comment on table marts.revenue_region_hourly is 'Revenue and refunds by region, currency and hour.';
 
 create table if not exists marts.revenue_daily (like marts.revenue_region_hourly including all);
-comment on table marts.revenue_daily is 'Revenue and refunds by region, currency and day (UTC).';
+comment on table marts.revenue_daily is 'Revenue and refunds by region, currency and day.';
 
 create table if not exists marts.revenue_region_weekly (like marts.revenue_region_hourly including all);
-comment on table marts.revenue_region_weekly is 'Revenue and refunds by region, currency and ISO week (UTC, from Monday).';
+comment on table marts.revenue_region_weekly is 'Revenue and refunds by region, currency and ISO week (from Monday).';
 
 create table if not exists marts.revenue_region_monthly (like marts.revenue_region_hourly including all);
-comment on table marts.revenue_region_monthly is 'Revenue and refunds by region, currency and month (UTC).';
+comment on table marts.revenue_region_monthly is 'Revenue and refunds by region, currency and month.';
 
 -- Users: who signed up or bought something is active.
 create table if not exists marts.signups_region_hourly (
@@ -160,13 +161,13 @@ create table if not exists marts.signups_region_hourly (
 comment on table marts.signups_region_hourly is 'Sign-ups by region, channel, plan and hour.';
 
 create table if not exists marts.signups_region_daily (like marts.signups_region_hourly including all);
-comment on table marts.signups_region_daily is 'Sign-ups by region, channel, plan and day (UTC).';
+comment on table marts.signups_region_daily is 'Sign-ups by region, channel, plan and day.';
 
 create table if not exists marts.signups_region_weekly (like marts.signups_region_hourly including all);
-comment on table marts.signups_region_weekly is 'Sign-ups by region, channel, plan and ISO week (UTC, from Monday).';
+comment on table marts.signups_region_weekly is 'Sign-ups by region, channel, plan and ISO week (from Monday).';
 
 create table if not exists marts.signups_region_monthly (like marts.signups_region_hourly including all);
-comment on table marts.signups_region_monthly is 'Sign-ups by region, channel, plan and month (UTC).';
+comment on table marts.signups_region_monthly is 'Sign-ups by region, channel, plan and month.';
 
 create table if not exists marts.user_activity_daily (
     tenant text not null,
@@ -180,7 +181,7 @@ create table if not exists marts.user_activity_daily (
     returning_users bigint not null,       -- active on this day and on one before
     primary key (tenant, period_start)
 );
-comment on table marts.user_activity_daily is 'Active users by day (UTC), exact; days without any have no row.';
+comment on table marts.user_activity_daily is 'Active users by day, exact; days without any have no row.';
 
 -- Metrics.
 create table if not exists marts.metric_hourly (
@@ -248,13 +249,13 @@ create table if not exists marts.requests_region_hourly (
 comment on table marts.requests_region_hourly is 'Requests by service, region and hour.';
 
 create table if not exists marts.requests_region_daily (like marts.requests_region_hourly including all);
-comment on table marts.requests_region_daily is 'Requests by service, region and day (UTC).';
+comment on table marts.requests_region_daily is 'Requests by service, region and day.';
 
 create table if not exists marts.requests_region_weekly (like marts.requests_region_hourly including all);
-comment on table marts.requests_region_weekly is 'Requests by service, region and ISO week (UTC, from Monday).';
+comment on table marts.requests_region_weekly is 'Requests by service, region and ISO week (from Monday).';
 
 create table if not exists marts.requests_region_monthly (like marts.requests_region_hourly including all);
-comment on table marts.requests_region_monthly is 'Requests by service, region and month (UTC).';
+comment on table marts.requests_region_monthly is 'Requests by service, region and month.';
 
 create table if not exists marts.freshness (
     tenant text not null,
@@ -277,6 +278,10 @@ is 'Hours whose rollups changed and whose change is not in the charts.';
 comment on column marts.freshness.newest_period_start is 'The newest hour that has data; null: none has.';
 comment on column marts.freshness.held_because
 is 'The expectations that keep this tenant''s newest numbers out; null: nothing is held.';
+
+alter table marts.freshness add column if not exists time_zone text not null default 'UTC';
+comment on column marts.freshness.time_zone
+is 'The time zone in which the published days, weeks and months of this tenant begin (IANA name).';
 
 -- What a claim knows and the publication needs.
 alter table ledger.unpublished add column if not exists claimed_at timestamptz;

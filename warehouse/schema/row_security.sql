@@ -56,4 +56,4 @@ begin
 end;
 $$;
 
-grant usage on schema marts, sketch to tenants;
+grant usage on schema marts, sketch, calendar to tenants;

@@ -9,6 +9,9 @@ comment on schema ledger is 'The books: what is landed, loaded, still to do, and
 create schema if not exists sketch;
 comment on schema sketch is 'Functions over the mergeable sketches that rollups and marts carry.';
 
+create schema if not exists calendar;
+comment on schema calendar is 'Functions that say which period an instant falls into, by time zone.';
+
 create schema if not exists staging;
 comment on schema staging is 'dbt: the rollups as they are, renamed.';
 

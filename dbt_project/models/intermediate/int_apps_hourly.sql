@@ -14,14 +14,15 @@
     )
 }}
 
--- The one model that reads these rollups: one statement, one snapshot, as int_page_views_hourly does for page views.
+-- The one model that reads these rollups: one statement, one snapshot, as int_page_views_hourly does for page views; by
+-- piece, too: an hour, cut where the tenant's day begins.
 with minutes as (
     select
         minutes.tenant,
         minutes.region,
         minutes.category,
         minutes.app_id,
-        {{ period_start(claims, "minutes.period_start") }} as period_start,
+        {{ piece_start("minutes.period_start") }} as period_start,
         minutes.created,
         0 as verified,
         minutes.app_name,
@@ -36,7 +37,7 @@ with minutes as (
         minutes.region,
         minutes.category,
         minutes.app_id,
-        {{ period_start(claims, "minutes.period_start") }} as period_start,
+        {{ piece_start("minutes.period_start") }} as period_start,
         0 as created,
         minutes.verified,
         minutes.app_name,

@@ -13,6 +13,7 @@
 
 -- The one model that reads these rollups: one statement, one snapshot. The marts are built from it alone, so they agree
 -- with each other even when a load commits in the middle of the run.
+-- By piece: an hour, cut where the tenant's day begins.
 with minutes as (
     select
         minutes.tenant,
@@ -21,7 +22,7 @@ with minutes as (
         minutes.page_views,
         minutes.bot_page_views,
         minutes.visitors_sketch,
-        date_trunc('hour', minutes.period_start, 'UTC') as period_start
+        {{ piece_start("minutes.period_start") }} as period_start
     from {{ ref("stg_page_view_minute") }} as minutes
     {{ where_claimed("minutes", claims) }}
 ),

@@ -13,14 +13,15 @@
     )
 }}
 
--- The one model that reads these rollups: one statement, one snapshot, as int_page_views_hourly does for page views.
+-- The one model that reads these rollups: one statement, one snapshot, as int_page_views_hourly does for page views; by
+-- piece, too: an hour, cut where the tenant's day begins.
 with minutes as (
     select
         minutes.tenant,
         minutes.region,
         minutes.channel,
         minutes.plan,
-        {{ period_start(claims, "minutes.period_start") }} as period_start,
+        {{ piece_start("minutes.period_start") }} as period_start,
         minutes.signups,
         minutes.users_sketch
     from {{ ref("stg_signup_minute") }} as minutes

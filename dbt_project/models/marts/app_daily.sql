@@ -94,6 +94,7 @@ final as (
         summed.refunds,
         summed.quantity
     from summed
+    {{ with_time_zone("summed") }}
     {{ apps_seen("summed", neighbour(claims["period"], "summed.period_start", 1)) }}
 )
 

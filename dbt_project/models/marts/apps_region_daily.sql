@@ -7,4 +7,4 @@
     )
 }}
 
-{{ sums_by(["region", "category"], ["created", "verified"], ref("apps_region_hourly"), claims) }}
+{{ sums_by(["region", "category"], ["created", "verified"], ref("int_apps_hourly"), claims) }}

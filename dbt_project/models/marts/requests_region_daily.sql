@@ -7,4 +7,4 @@
     )
 }}
 
-{{ requests_by(["service", "region"], ref("requests_region_hourly"), claims) }}
+{{ requests_by(["service", "region"], ref("int_requests_region_hourly"), claims) }}

@@ -7,4 +7,4 @@
     )
 }}
 
-{{ requests_by(["service", "region"], ref("int_requests_minute"), claims) }}
+{{ requests_by(["service", "region"], ref("int_requests_region_hourly"), claims) }}

@@ -7,4 +7,4 @@
     )
 }}
 
-{{ revenue_by(ref("revenue_region_hourly"), claims) }}
+{{ revenue_by(ref("int_sales_hourly"), claims) }}

@@ -7,4 +7,4 @@
     )
 }}
 
-{{ sums_by(["region", "channel", "plan"], ["signups"], ref("signups_region_hourly"), claims) }}
+{{ sums_by(["region", "channel", "plan"], ["signups"], ref("int_signups_hourly"), claims) }}

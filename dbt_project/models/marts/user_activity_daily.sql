@@ -1,14 +1,15 @@
 {% set claims = {"event_types": ["signup", "purchase"], "period": "day", "onward": ["signup", "purchase"]} %}
 {{ config(meta=claims, tags=claims["event_types"], indexes=[{"columns": ["tenant", "period_start"], "unique": true}]) }}
 
--- A day counts who was active in the 30 days that end with it, so 29 days before the claimed ones are read too.
+-- A day counts who was active in the 30 days that end with it, so 29 days before the claimed ones are read too: 696
+-- hours, and some more for days of 25. Who was active earlier still is out of the window again by then.
 with days as (
     select
         days.tenant,
         days.user_hash,
         days.period_start
     from {{ ref("int_user_history") }} as days
-    {{ where_claimed("days", claims, 696) }}
+    {{ where_claimed("days", claims, 699) }}
 ),
 
 signup_hours as (
@@ -31,9 +32,12 @@ signups as (
 
 active as (
     select
-        *,
-        lead(period_start) over (partition by tenant, user_hash order by period_start) as next_start
+        days.*,
+        {{ neighbour("day", "days.period_start", 7) }} as out_of_week,
+        {{ neighbour("day", "days.period_start", 30) }} as out_of_month,
+        lead(days.period_start) over (partition by days.tenant, days.user_hash order by days.period_start) as next_start
     from days
+    {{ with_time_zone("days") }}
 ),
 
 -- Somebody active on a day is so, for the windows that end with later days, until active again or out of the window.
@@ -47,14 +51,14 @@ steps as (
     union all
     select
         tenant,
-        least(next_start, period_start + interval '168 hours') as day,
+        least(next_start, out_of_week) as day,
         -1 as weekly,
         0 as monthly
     from active
     union all
     select
         tenant,
-        least(next_start, period_start + interval '720 hours') as day,
+        least(next_start, out_of_month) as day,
         0 as weekly,
         -1 as monthly
     from active

@@ -17,10 +17,11 @@ with coarse as (
 dated as (
     select
         {%- for name in ["tenant"] + by + measures %}
-        {{ name }},
+        finer.{{ name }},
         {%- endfor %}
-        {{ period_start({"period": period}, "period_start") }} as period_start
-    from {{ finer }}
+        {{ period_start({"period": period}, "finer.period_start") }} as period_start
+    from {{ finer }} as finer
+    {{ with_time_zone("finer") }}
 ),
 
 fine as (

@@ -187,7 +187,7 @@ def test_a_load_in_the_middle_of_a_build_does_not_make_the_marts_disagree(wareho
         blocker.execute("lock table marts_build.region_daily, marts_build.page_daily in exclusive mode")
         build = threading.Thread(target=warehouse.build, args=(run_id,))
         build.start()
-        warehouse.wait_until("select count(*) > 0 from marts_build.region_hourly")
+        warehouse.wait_until("select count(*) > 0 from intermediate.int_page_views_hourly")
         warehouse.load([Minute("a", NOON, views=7)])
     build.join()
     assert warehouse.gate("marts", run_id).failures("stop") == {}

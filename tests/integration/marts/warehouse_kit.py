@@ -286,6 +286,16 @@ class Warehouse:
                 """,
                 (run_id,),
             )
+            for tenant in names:
+                connection.execute(
+                    "delete from intermediate.int_page_views_hourly where tenant = %s and period_start = %s",
+                    (tenant, hour),
+                )
+                connection.execute(
+                    "insert into intermediate.int_page_views_hourly (tenant, region, page_name, period_start, "
+                    "page_views, bot_page_views, visitors_sketch) values (%s, 'DE', 'DE', %s, %s, 0, '{}')",
+                    (tenant, hour, views),
+                )
             for mart in (mart for mart in MART_LIST if mart.name in MARTS):
                 for tenant in names:
                     where = (tenant, mart.grain, hour)

@@ -72,11 +72,13 @@ class Marts:
         complete: datetime | None = NOW,
         held: str | None = None,
         event_type: str = "page_view",
+        *,
+        time_zone: str = "UTC",
     ) -> None:
         """The tenant's row of freshness of an event type."""
         self.connection.execute(
-            "insert into pg_temp.freshness values (%s, %s, %s, 0, 0, %s, now(), %s)",
-            (tenant, event_type, complete, newest + "+00", held),
+            "insert into pg_temp.freshness values (%s, %s, %s, 0, 0, %s, now(), %s, %s)",
+            (tenant, event_type, complete, newest + "+00", held, time_zone),
         )
 
     def sql(self, dataset: str, time: Time | None = None, grain: str | None = None, **filters: Sequence[str]) -> str:

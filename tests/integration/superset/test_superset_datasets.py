@@ -173,3 +173,38 @@ def test_a_hostile_choice_finds_nothing_and_harms_nothing(marts: Marts) -> None:
     hostile = "t'; delete from pg_temp.freshness; --"
     assert marts.rows("page_views_totals", tenant=[hostile], region_name=[hostile]) == []
     assert marts.connection.execute("select count(*) as n from pg_temp.freshness").fetchone() == {"n": 1}
+
+
+def test_days_are_the_tenants_own_in_their_dates_totals_and_comparisons(marts: Marts) -> None:
+    # In Kolkata the 25th began at 18:30 UTC of the 24th, and it is 16:00 there.
+    marts.fresh("k", "2026-11-25 10:00", time_zone="Asia/Kolkata")
+    marts.fresh("u", "2026-11-25 10:00")
+    for day, views in ((22, 1), (23, 2), (24, 4)):
+        marts.add("region_daily", "DE", f"2026-11-{day} 18:30", views, [day], tenant="k")
+        marts.add("region_daily", "DE", f"2026-11-{day + 1} 00:00", views, [day], tenant="u")
+    for tenant in ("k", "u"):
+        rows = marts.rows("page_views_over_time", Time("2026-11-23 00:00:00"), "P1D", tenant=[tenant])
+        shown = {row["period_start"].day: (row["label"][:6], row["page_views"], row["complete"]) for row in rows}
+        assert shown == {23: ("Mon 23", 1, True), 24: ("Tue 24", 2, True), 25: ("Wed 25", 4, False)}, tenant
+        (now,) = [
+            r for r in marts.rows("page_views_totals", scope=["Day so far"], tenant=[tenant]) if not r["position"]
+        ]
+        assert (now["page_views"], now["period_start"]) == (4, datetime(2026, 11, 25)), tenant  # noqa: DTZ001 - a local date
+        days = marts.rows("overview_page_views", tenant=[tenant])
+        assert {row["day"].day: row["page_views"] for row in days}[25] == 4, tenant
+        pages = marts.rows("page_views_by_region", Time("2026-11-24 00:00:00", "2026-11-25 00:00:00"), tenant=[tenant])
+        assert [row["page_views"] for row in pages] == [2], tenant
+
+
+def test_weeks_and_days_of_25_hours_have_one_bar_each(marts: Marts) -> None:
+    marts.fresh("b", "2026-10-27 10:00", time_zone="Europe/Berlin")
+    for at, views in (("23 22:00", 1), ("24 22:00", 2), ("25 23:00", 4), ("26 23:00", 8)):
+        marts.add("region_daily", "DE", f"2026-10-{at}", views, [1], tenant="b")
+    rows = marts.rows("page_views_over_time", Time("2026-10-24 00:00:00"), "P1D")
+    assert [(row["period_start"].day, row["page_views"]) for row in rows] == [(24, 1), (25, 2), (26, 4), (27, 8)]
+    assert (
+        marts.rows("page_views_totals", Time("2026-10-25 00:00:00", "2026-10-26 00:00:00"), scope=[CHOSEN])[0][
+            "page_views"
+        ]
+        == 2
+    )

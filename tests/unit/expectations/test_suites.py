@@ -58,7 +58,7 @@ def test_a_gate_looks_at_what_its_run_has_in_hand() -> None:
     weekly = suites["marts_build.region_weekly.stop"]
     assert f"run_id = '{RUN}'" in claimed(weekly, RUN)
     assert "event_type in ('page_view')" in claimed(weekly, RUN)
-    assert "date_trunc('week', hour)" in claimed(weekly, RUN)
+    assert "calendar.period_start('week', i.instant, " in claimed(weekly, RUN)
     assert "marts_build.app_daily" in claimed(suites["marts_build.app_daily.stop"], RUN)  # its later periods too
 
 

@@ -36,7 +36,7 @@ def test_an_unknown_scope_is_refused() -> None:
 
 def test_dates_take_the_place_of_the_period() -> None:
     sql = periods.spans(periods=["Last 7 days"], since="2026-11-01 00:00:00", until="2026-11-08 00:00:00")
-    assert "timestamptz '2026-11-01 00:00:00+00'" in sql
+    assert "timestamp '2026-11-01 00:00:00' at time zone time_zone" in sql
     assert "7 days" not in sql
 
 
