@@ -58,13 +58,17 @@ def _secret(name: str) -> str:
 
 
 def _ours(app: Any) -> None:
-    """Superset with what is ours: templates instead of its own of the same name, account pages, lists by tenant."""
-    from superset_config import accounts, security  # noqa: PLC0415 - they load Superset, which loads this file
+    """Superset with what is ours: templates instead of its own of the same name, account pages, lists by tenant.
+
+    And it parses a text once (``parses.py``).
+    """
+    from superset_config import accounts, parses, security  # noqa: PLC0415 - they load Superset, which loads this file
 
     app.jinja_loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent / "templates"), app.jinja_loader])
     app.register_blueprint(accounts.pages)
     app.appbuilder.add_api(accounts.AccountsApi)
     security.confine_lists()
+    parses.remember_parses()
 
 
 def _cache(prefix: str, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""Runs in Superset's environment: asks its own parser, before and after ``remember_parses``; prints JSON.
+
+Only ``superset.sql`` is loaded, no application, database or server.
+"""
+
+import json
+import sys
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+import sqlglot
+from superset.exceptions import SupersetParseError
+from superset.sql.parse import LimitMethod, SQLScript
+
+from superset_config.parses import LONGEST, remember_parses
+
+CHART = "with a as (select region, n from marts.region_daily) select region, sum(n) as n from a group by region"
+WRITES = "insert into marts.region_daily select 1"
+
+
+def told(script: SQLScript) -> list[object]:
+    """All that Superset asks of a script when a chart is answered."""
+    return [
+        script.format(),
+        script.has_mutation(),
+        len(script.statements),
+        sorted(str(table) for statement in script.statements for table in statement.tables),
+    ]
+
+
+def refused(text: str) -> bool:
+    """Whether it cannot be parsed."""
+    try:
+        SQLScript(text, "postgresql")
+    except SupersetParseError:
+        return True
+    return False
+
+
+def parses_of(texts: list[tuple[str, str]]) -> int:
+    """How often sqlglot is asked to parse for ``texts``, each with the name of its engine."""
+    with mock.patch.object(sqlglot, "parse", wraps=sqlglot.parse) as parse:
+        for text, engine in texts:
+            SQLScript(text, engine)
+    return parse.call_count
+
+
+texts = [CHART, WRITES, f"{CHART}; {WRITES}", "select 1; -- the end"]
+fresh = [told(SQLScript(text, "postgresql")) for text in texts]
+remember_parses()
+first, again = ([told(SQLScript(text, "postgresql")) for text in texts] for _ in range(2))
+
+changed = SQLScript(CHART, "postgresql")
+changed.statements[0].set_limit_value(7, LimitMethod.FORCE_LIMIT)
+changed.statements[0].tables.clear()
+
+facts = {
+    "same": fresh == first == again,
+    "limited": "LIMIT 7" in changed.format(),
+    "untouched": told(SQLScript(CHART, "postgresql")) == fresh[0],
+    "refused": [refused("select from from where") for _ in range(2)],
+    "asked_twice": parses_of([("select 41 as a", "postgresql")] * 2),
+    "asked_in_two_dialects": parses_of([("select 42 as a", "postgresql"), ("select 42 as a", "duckdb")]),
+    "too_long_asked_twice": parses_of([(f"select '{'x' * LONGEST}' as a", "postgresql")] * 2),
+}
+print(json.dumps(facts))  # noqa: T201 - how the test is told
