@@ -41,7 +41,7 @@ check: setup-dev ## Lint, types, stale generated files
 test: check ## check, then unit, integration and end-to-end tests on a stack of their own
 	@$(BIN)/python -m pytest tests/unit tests/integration tests/e2e
 
-bench: setup-dev ## Measure collector, lander and micro-batch into docs/performance.md
+bench: setup-dev ## Measure every part, on the running stack, into docs/performance.md
 	@$(BIN)/python -m benchmarks.run
 
 generate: setup-dev ## Write what is derived from contracts, settings, DAGs, dashboards and the tracker's source anew

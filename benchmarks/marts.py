@@ -2,8 +2,8 @@
 
 Fills the rollups of a database of its own with days of every type (a million events a day, as a load leaves them),
 builds all marts once, then measures what `build_marts` does after a load, each step a process as in Airflow: claim,
-gate, dbt, gate, publish. Three loads: the minute just past; a minute in which every type also has an event that came a
-day late; one that came from the far end of the history. The database is dropped at the end.
+gate, dbt, gate, publish. Three loads: the minute just past; the same and a minute of the day before, of every type;
+the same and a minute at the far end of the history. The database is dropped at the end.
 """
 
 import argparse
