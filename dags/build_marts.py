@@ -18,12 +18,14 @@ A run that fails loses nothing: its claim is taken over by the next. What the ga
 from datetime import timedelta
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, chain
+from incidents import timed_out
 from wiring import DEFAULTS, MACROS, MARTS, ROLLUPS, RUN_UUID, START, WatershedOperator
 
 with DAG(
     dag_id="build_marts",
     description="Changed rollups → gate → dbt → gate → marts",
     doc_md=__doc__,
+    on_failure_callback=timed_out,
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("*/5 * * * *", timezone="UTC"), assets=ROLLUPS),
     start_date=START,
     catchup=False,

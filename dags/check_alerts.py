@@ -12,12 +12,14 @@ What is broken now: `./watershed alerts list`, or `ledger.incidents`.
 from datetime import timedelta
 
 from airflow.sdk import DAG
+from incidents import timed_out
 from wiring import DEFAULTS, START, WatershedOperator
 
 with DAG(
     dag_id="check_alerts",
     description="The rules over the marts, every five minutes",
     doc_md=__doc__,
+    on_failure_callback=timed_out,
     schedule="2-59/5 * * * *",
     start_date=START,
     catchup=False,

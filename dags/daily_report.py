@@ -17,12 +17,14 @@ run of the same day wrote, so that a day can be run again as often as one likes.
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, chain
+from incidents import timed_out
 from wiring import DAY, DEFAULTS, MACROS, START, WatershedOperator
 
 with DAG(
     dag_id="daily_report",
     description="The day as HTML and CSV, the marts as Parquet",
     doc_md=__doc__,
+    on_failure_callback=timed_out,
     schedule=CronDataIntervalTimetable("0 1 * * *", timezone="UTC"),
     start_date=START,
     catchup=False,

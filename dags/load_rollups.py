@@ -17,12 +17,14 @@ The numbers of a run are the result of its task (tabs *Storage*, *XCom*) and the
 from datetime import timedelta
 
 from airflow.sdk import DAG
+from incidents import timed_out
 from wiring import DEFAULTS, ROLLUPS, START, WatershedOperator
 
 with DAG(
     dag_id="load_rollups",
     description="Lake → rollups, each minute",
     doc_md=__doc__,
+    on_failure_callback=timed_out,
     schedule="* * * * *",
     start_date=START,
     catchup=False,

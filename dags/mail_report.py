@@ -16,12 +16,14 @@ views*, and the day's rows of each chart as CSV.
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
+from incidents import timed_out
 from wiring import DAY, DEFAULTS, MACROS, START, WatershedOperator
 
 with DAG(
     dag_id="mail_report",
     description="The day's dashboard by mail, where mail is set",
     doc_md=__doc__,
+    on_failure_callback=timed_out,
     schedule=CronDataIntervalTimetable("30 1 * * *", timezone="UTC"),
     start_date=START,
     catchup=False,

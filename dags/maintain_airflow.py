@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, chain, conf, task
+from incidents import timed_out
 from wiring import DEFAULTS, START
 
 with DAG(
     dag_id="maintain_airflow",
     description="Old runs and task logs, each night",
     doc_md=__doc__,
+    on_failure_callback=timed_out,
     schedule="17 3 * * *",
     start_date=START,
     catchup=False,

@@ -18,12 +18,14 @@ One task, `watershed lake maintain`, table by table, while landings and loads go
 from datetime import timedelta
 
 from airflow.sdk import DAG
+from incidents import timed_out
 from wiring import DEFAULTS, START, WatershedOperator
 
 with DAG(
     dag_id="maintain_lake",
     description="Retention, compaction, snapshots, orphans, old minutes; each night",
     doc_md=__doc__,
+    on_failure_callback=timed_out,
     schedule="47 2 * * *",
     start_date=START,
     catchup=False,

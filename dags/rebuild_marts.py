@@ -19,6 +19,7 @@ from airflow.sdk import DAG, chain
 from cosmos.airflow.task_group import DbtTaskGroup
 from cosmos.config import ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
+from incidents import timed_out
 from wiring import DEFAULTS, MACROS, MARTS, RUN_UUID, START, NoRunOf, WatershedOperator
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -27,6 +28,7 @@ with DAG(
     dag_id="rebuild_marts",
     description="Every mart anew, a task a model; by hand",
     doc_md=__doc__,
+    on_failure_callback=timed_out,
     schedule=None,
     start_date=START,
     catchup=False,

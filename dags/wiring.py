@@ -111,11 +111,13 @@ class WatershedOperator(BaseOperator):
         self.room = room
         self.nothing_without = nothing_without
         self.aside_of = aside_of
+        self.stood_aside = False
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the command; the result also goes onto the event of each asset that the task updates."""
         task_instance = context["ti"]
         if self.aside_of and task_instance.get_dr_count(dag_id=self.aside_of, states=["running"]):
+            self.stood_aside = True
             raise AirflowSkipException(f"a run of {self.aside_of} is at work and will do this too")
         try:
             result = command.run(self.arguments, self.room)

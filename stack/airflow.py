@@ -14,7 +14,7 @@ import httpx
 import psycopg
 
 from stack import environment
-from stack.programs import Part, Program, StackError, Step, run_step
+from stack.programs import Part, Program, StackError, Step, code, run_step
 from stack.secrets import write_private
 from stack.servers import postgres
 from stack.settings import LOCAL, REPO, StackSettings
@@ -182,7 +182,7 @@ def programs(settings: StackSettings, secrets: Mapping[str, str]) -> list[Progra
         return Program(
             name=f"airflow-{name}",
             argv=[BIN / "python", "-m", "airflow", name, *words],
-            env={**env, **(more or {})},
+            env={**env, **code("requirements/airflow.txt", "dags"), **(more or {})},
             not_ready=_health(settings, component),
             needs=needs,
             stop_seconds=40,  # a load that is at work may finish

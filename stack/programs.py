@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from stack.settings import REPO
+
 
 class StackError(Exception):
     """The stack cannot do what was asked; the message names the part and the way out."""
@@ -51,6 +53,23 @@ def fingerprint(*texts: str) -> dict[str, str]:
     The supervisor starts a program anew when its environment changed, so `make up` puts a changed file into force.
     """
     return {"WATERSHED_CONFIGURATION": hashlib.sha256("\0".join(texts).encode()).hexdigest()}
+
+
+def code(*places: str) -> dict[str, str]:
+    """A variable for a process of ours: it changes with the files of ``places``, folders and files of the repository.
+
+    So `make up` after an upgrade, or after a new contract, starts anew what was started with other code, and only that.
+    """
+    seen = hashlib.sha256()
+    for place in places:
+        top = REPO / place
+        files = [top] if top.is_file() else sorted(path for path in top.rglob("*") if path.is_file())
+        if not files:
+            raise StackError(f"{top} is missing: the checkout is damaged")
+        for path in files:
+            if path.suffix != ".pyc":
+                seen.update(f"{path.relative_to(REPO)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return {"WATERSHED_CODE": seen.hexdigest()}
 
 
 def http_not_ready(url: str) -> Callable[[], str | None]:

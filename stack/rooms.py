@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stack import environment
-from stack.programs import Program, Step, http_not_ready, run_step
+from stack.programs import Program, Step, code, http_not_ready, run_step
 from stack.secrets import write_private
 from stack.settings import LOCAL, StackSettings
 
 PYTHON = LOCAL / "envs" / "core" / "bin" / "python"
 WATERSHED = LOCAL / "envs" / "core" / "bin" / "watershed"
+LOCK = "requirements/core.txt"
+COLLECTOR = (LOCK, "collector", "contracts", "runtime")
+"""What collector and lander are made of; they read the contracts once, when they start."""
+DOCS = (LOCK, "stack", "runtime")
+"""What the server of the docs is made of."""
 
 
 def collector(settings: StackSettings, secrets: Mapping[str, str]) -> Program:
@@ -20,7 +25,7 @@ def collector(settings: StackSettings, secrets: Mapping[str, str]) -> Program:
     return Program(
         name="collector",
         argv=[PYTHON, "-m", "collector.serve"],
-        env={**environment.of("collector", settings, secrets), **own},
+        env={**environment.of("collector", settings, secrets), **own, **code(*COLLECTOR)},
         not_ready=http_not_ready(f"http://127.0.0.1:{port}/health/ready"),
         needs=("topics", "write-keys"),
     )
@@ -32,7 +37,7 @@ def lander(settings: StackSettings, secrets: Mapping[str, str]) -> Program:
     return Program(
         name="lander",
         argv=[PYTHON, "-m", "collector.lander"],
-        env={**environment.of("lander", settings, secrets), "LANDER_PORT": str(port)},
+        env={**environment.of("lander", settings, secrets), "LANDER_PORT": str(port), **code(*COLLECTOR)},
         not_ready=http_not_ready(f"http://127.0.0.1:{port}/health/ready"),
         needs=("topics", "lake-tables", "warehouse-schema"),
         stop_seconds=40,
@@ -45,7 +50,7 @@ def docs(settings: StackSettings, secrets: Mapping[str, str]) -> Program:
     return Program(
         name="docs",
         argv=[PYTHON, "-m", "stack.docs_site"],
-        env={**environment.of("docs", settings, secrets), "DOCS_PORT": str(port)},
+        env={**environment.of("docs", settings, secrets), "DOCS_PORT": str(port), **code(*DOCS)},
         not_ready=http_not_ready(f"http://127.0.0.1:{port}/health/ready"),
         needs=("dbt-docs",),
     )

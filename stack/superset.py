@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stack import environment
-from stack.programs import Part, Program, Step, http_not_ready, run_step
+from stack.programs import Part, Program, Step, code, http_not_ready, run_step
 from stack.servers import postgres
 from stack.settings import LOCAL, REPO, StackSettings
 
 BIN = LOCAL / "envs" / "superset" / "bin"
 CONFIG = REPO / "superset_config" / "superset_config.py"
+CODE = ("requirements/superset.txt", "superset_config", "contracts", "runtime", "warehouse")
 BOOTSTRAP = "superset-assets"
 THREADS = 8
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a heartbeat file that must never wait for a disk
@@ -48,7 +49,7 @@ def parts(settings: StackSettings, secrets: Mapping[str, str]) -> list[Part]:
         Program(
             name="superset",
             argv=[*server, "superset.app:create_app()"],
-            env=env,
+            env={**env, **code(*CODE)},
             not_ready=http_not_ready(f"http://127.0.0.1:{port}/health"),
             needs=(BOOTSTRAP,),
             stop_seconds=30,

@@ -85,6 +85,7 @@ def facts(folder: str) -> dict[str, Any]:
             "catchup": dag.catchup,
             "max_active_runs": dag.max_active_runs,
             "timeout": dag.dagrun_timeout.total_seconds() if dag.dagrun_timeout else None,
+            "alerts": [callback.__name__ for callback in [dag.on_failure_callback] if callback],
             "timetable": type(dag.timetable).__name__,
             "schedule": str(dag.schedule),
             "start": dag.start_date.isoformat() if dag.start_date else None,
@@ -129,6 +130,8 @@ def execute(folder: str, case: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:  # the outcome is what the test judges
         returned, raised, words = None, type(error).__name__, str(error)
     outcome = {"returned": returned, "raised": raised, "pushed": instance.pushed, "event": events[wiring.ROLLUPS].extra}
+    if operator.stood_aside:
+        outcome["stood_aside"] = True
     return {**outcome, "words": words} if case.get("words") else outcome
 
 

@@ -73,6 +73,7 @@ def test_a_build_stands_aside_while_everything_is_rebuilt(airflow_side: AirflowS
     outcome = airflow_side.execute({**CLAIM, "running": {"rebuild_marts": 1}}, command)
     assert outcome["raised"] == "AirflowSkipException"
     assert outcome["pushed"] == {}
+    assert outcome["stood_aside"] is True, "its incident, if it has one, goes on: nothing was tried"
 
 
 def test_a_rebuild_waits_until_no_build_runs(airflow_side: AirflowSide) -> None:

@@ -149,6 +149,11 @@ def test_a_failure_of_any_task_is_an_incident_and_its_next_success_ends_it(facts
         }, name
 
 
+def test_a_run_whose_time_is_up_is_an_incident_too(facts: Facts) -> None:
+    for dag_id, dag in facts["dags"].items():
+        assert dag["alerts"] == ["timed_out"], f"{dag_id}: no task's callback is called then"
+
+
 def test_the_runbook_has_a_page_for_every_dag(facts: Facts) -> None:
     headings = [line for line in (REPO / "docs" / "operations.md").read_text().splitlines() if line.startswith("### ")]
     for dag_id in facts["dags"]:
