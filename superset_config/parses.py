@@ -36,7 +36,7 @@ class Kept:
         return str(self.statement.format())
 
 
-class Own(SQLStatement):  # type: ignore[misc] # Superset's environment has no types
+class Own(SQLStatement):
     """A statement that reads the kept parse until somebody asks for the tree, and has a copy of its own from then on.
 
     Superset changes trees in place, to add limits and rules. Whoever takes the tree may be about to, so each way to it

@@ -147,8 +147,10 @@ for _name in ("READER_DSN", "SUPERSET_URL"):
     _required(_name)
 _secret("TENANT_LOGIN_KEY")
 if find_spec("superset"):  # not where only the settings are tested
+    from superset_config.action_log import ActionLog
     from superset_config.security import WatershedSecurityManager, connect_as_tenant, only_colleagues
 
+    EVENT_LOGGER = ActionLog()
     CUSTOM_SECURITY_MANAGER = WatershedSecurityManager
     DB_CONNECTION_MUTATOR = connect_as_tenant
     EXTRA_RELATED_QUERY_FILTERS = {"user": only_colleagues}
