@@ -3,7 +3,8 @@
 Fills the rollups of a database of its own with days of every type (a million events a day, as a load leaves them),
 builds all marts once, then measures what `build_marts` does after a load, each step a process as in Airflow: claim,
 gate, dbt, gate, publish. Three loads: the minute just past; the same and a minute of the day before, of every type;
-the same and a minute at the far end of the history. The database is dropped at the end.
+the same and a minute at the far end of the history. The database is dropped at the end; one that a killed run left
+behind, by the next.
 """
 
 import argparse
@@ -153,13 +154,31 @@ def database() -> Iterator[tuple[Mapping[str, str], Mapping[str, str]]]:
     admin_dsn = f"postgresql://postgres:{stack.secrets['postgres']}@{at.hostname}:{at.port}/postgres"
     dsns = {role: urlunsplit(urlsplit(stack.env[f"{role}_DSN"])._replace(path=f"/{name}")) for role in ROLES}
     with psycopg.connect(admin_dsn, autocommit=True) as admin, tempfile.TemporaryDirectory() as folder:
+        for left in drop_left_behind(admin):
+            sys.stderr.write(f"dropped {left}, which a killed run left behind\n")
         admin.execute(sql.SQL("create database {} owner watershed").format(sql.Identifier(name)))
         try:
-            migrate(dsns["WAREHOUSE"], Registry.load())
-            written = {"WATERSHED_STATE": folder, "SITE_DIR": f"{folder}/site"}
-            yield dsns, {**os.environ, **{f"{role}_DSN": dsn for role, dsn in dsns.items()}, **written}
+            with psycopg.connect(dsns["WAREHOUSE"], autocommit=True):  # so long it is in use
+                migrate(dsns["WAREHOUSE"], Registry.load())
+                written = {"WATERSHED_STATE": folder, "SITE_DIR": f"{folder}/site"}
+                yield dsns, {**os.environ, **{f"{role}_DSN": dsn for role, dsn in dsns.items()}, **written}
         finally:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def drop_left_behind(admin: psycopg.Connection) -> list[str]:
+    """Drop the databases of runs that were killed: those that nobody is connected to. Gives their names."""
+    left = admin.execute(
+        """
+        select d.datname from pg_database as d
+        where d.datname ~ '^bench_[0-9a-f]{12}$' and not exists (
+            select from pg_stat_activity as a where a.datid = d.oid and a.backend_type = 'client backend'
+        )
+        """
+    ).fetchall()
+    for (name,) in left:
+        admin.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
+    return [name for (name,) in left]
 
 
 def load(dsns: Mapping[str, str], start: datetime, length: timedelta, events: int) -> None:

@@ -1,14 +1,16 @@
-"""What Superset parsed is kept: one chart parses the same SQL five times (ADR 0023).
+"""What Superset parsed is kept: one chart parses the same SQL three times, and reads it as often (ADR 0023).
 
 Superset parses a dataset's SQL to see that it is one statement, that it changes nothing, and which tables' rules of
-row-level security apply; for the key of its cache and again for the query. Parsing depends on the text and the dialect
-alone, and on nobody's rights, so one reader's parse serves another; what follows from it is decided anew each time.
+row-level security apply, and once more with the chart's around it to run it. What a text parses to, whether it changes
+anything and how it is written out depends on the text and the dialect alone, and on nobody's rights, so it serves every
+reader. Whose rows a reader may see is decided anew each time.
 """
 
-import copy
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
 from typing import Any
+
+from superset.sql.parse import SQLStatement
 
 MOST_STATEMENTS = 128
 """How many scripts are kept, at about 0.7 MB each for the longest of our datasets: 90 MB at most."""
@@ -17,32 +19,82 @@ LONGEST = 16_384
 """Characters: what is longer (in SQL Lab, or many regions chosen) is parsed each time, not kept."""
 
 
-def remembered(split: Callable[[str, str], list[Any]]) -> Callable[[type, str, str], list[Any]]:
+class Kept:
+    """A parsed statement that nobody changes, and what follows from its text alone."""
+
+    def __init__(self, statement: SQLStatement) -> None:
+        self.statement = statement
+
+    @cached_property
+    def mutates(self) -> bool:
+        """Whether it changes data."""
+        return bool(self.statement.is_mutating())
+
+    @cached_property
+    def text(self) -> str:
+        """How it is sent to the database, comments included."""
+        return str(self.statement.format())
+
+
+class Own(SQLStatement):
+    """A statement that reads the kept parse until somebody asks for the tree, and has a copy of its own from then on.
+
+    Superset changes trees in place, to add limits and rules. Whoever takes the tree may be about to, so each way to it
+    makes the copy: also one that a later Superset adds.
+    """
+
+    def __init__(self, kept: Kept) -> None:
+        # Not Superset's own: it would parse, or look for the tables again.
+        vars(self).update({name: value for name, value in vars(kept.statement).items() if name != "_parsed"})
+        self.tables = set(kept.statement.tables)
+        self._kept = kept
+        self._tree: Any = None
+
+    @property
+    def _parsed(self) -> Any:
+        if self._tree is None:
+            self._tree = self._kept.statement._parsed.copy()
+        return self._tree
+
+    @_parsed.setter
+    def _parsed(self, tree: Any) -> None:
+        self._tree = tree
+
+    def format(self, comments: bool = True) -> str:
+        """As Superset's."""
+        return self._kept.text if self._tree is None and comments else str(super().format(comments))
+
+    def is_mutating(self) -> bool:
+        """As Superset's."""
+        return self._kept.mutates if self._tree is None else bool(super().is_mutating())
+
+    def apply_rls(
+        self, catalog: str | None, schema: str | None, predicates: Mapping[Any, list[Any]], method: Any
+    ) -> None:
+        """As Superset's, which copies the tree also where no table has a rule."""
+        if any(predicates.values()):
+            super().apply_rls(catalog, schema, predicates, method)
+
+
+def remembered(split: Callable[[str, str], list[SQLStatement]]) -> Callable[[type, str, str], list[SQLStatement]]:
     """``split`` (SQL and Superset's name of the engine to statements) as a class's method that parses a text once.
 
-    Each caller has statements of its own: Superset changes them in place, to add limits and rules. A text that cannot
-    be parsed raises as it did, each time.
+    Each caller has statements of its own. A text that cannot be parsed raises as it did, each time.
     """
-    kept = lru_cache(MOST_STATEMENTS)(split)
 
-    def split_script(_cls: type, script: str, engine: str) -> list[Any]:
+    @lru_cache(MOST_STATEMENTS)
+    def kept(script: str, engine: str) -> list[Kept]:
+        return [Kept(statement) for statement in split(script, engine)]
+
+    def split_script(_cls: type, script: str, engine: str) -> list[SQLStatement]:
         if len(script) > LONGEST:
             return split(script, engine)
-        return [_own(statement) for statement in kept(script, engine)]
+        # Superset asks for a dataset's SQL with and without a line's end.
+        return [Own(each) for each in kept(script.rstrip(), engine)]
 
     return split_script
 
 
-def _own(statement: Any) -> Any:
-    """A copy that shares nothing that Superset changes."""
-    own = copy.copy(statement)
-    own._parsed = statement._parsed.copy()
-    own.tables = set(statement.tables)
-    return own
-
-
 def remember_parses() -> None:
     """Have Superset's SQL statements parsed once for each text."""
-    from superset.sql.parse import SQLStatement  # noqa: PLC0415 - it loads Superset, which loads the settings
-
     SQLStatement.split_script = classmethod(remembered(SQLStatement.split_script))

@@ -138,12 +138,20 @@ class Superset:
 
         :raises SupersetError: when it fails
         """
+        rows: list[dict[str, Any]] = self.result(context)["data"]
+        return rows
+
+    def result(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """What Superset says of a query: its rows (``data``), the SQL (``query``) and more.
+
+        :raises SupersetError: when it fails
+        """
         results = self._json(self._http.post("/api/v1/chart/data", json=context))["result"]
         failed = [result["error"] for result in results if result.get("error")]
         if failed:
             raise SupersetError(f"{context['form_data'].get('viz_type', 'a chart')}: {failed}")
-        rows: list[dict[str, Any]] = results[0]["data"]
-        return rows
+        first: dict[str, Any] = results[0]
+        return first
 
     def explored(self, chart_id: int) -> Any:
         """What a chart of the older kind (the world map) gets from the address that the browser asks for it.

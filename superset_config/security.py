@@ -17,8 +17,10 @@ from sqlalchemy.engine.url import URL, make_url
 from superset.errors import ErrorLevel, SupersetError, SupersetErrorType
 from superset.exceptions import SupersetSecurityException
 from superset.security import SupersetSecurityManager
+from superset.utils.core import QuerySource
 
 from superset_config import lake
+from superset_config.connections import keep_open
 from superset_config.tenancy import NoTenantError, Sight, role_of, sight
 from warehouse import tenant_login
 
@@ -116,11 +118,12 @@ def _refused(message: str) -> SupersetSecurityException:
 
 
 def connect_as_tenant(
-    uri: URL, params: dict[str, Any], _username: str | None, security_manager: Any, _source: Any
+    uri: URL, params: dict[str, Any], _username: str | None, security_manager: Any, source: QuerySource | None
 ) -> tuple[URL, dict[str, Any]]:
     """Superset's ``DB_CONNECTION_MUTATOR``: connect to the warehouse as the role of the person's tenant.
 
-    Nobody's session is a program's own work (the bootstrap): it reads as ``reader``, which sees all.
+    Nobody's session is a program's own work (the bootstrap): it reads as ``reader``, which sees all. Connections stay
+    open but for it and for SQL Lab, whose queries are stopped by ending their connection: it must be nobody else's.
 
     :raises SupersetSecurityException: the person may see nobody's data
     """
@@ -138,6 +141,8 @@ def connect_as_tenant(
         seen = sight(role.name for role in security_manager.get_user_roles(user))
     except NoTenantError as error:
         raise _refused(str(error)) from error
+    if source is not QuerySource.SQL_LAB:
+        params = keep_open(params)
     if seen.tenant is None:
         return uri, params
     password = tenant_login.password(os.environ["TENANT_LOGIN_KEY"], seen.tenant)

@@ -61,9 +61,9 @@ def _secret(name: str) -> str:
 def _ours(app: Any) -> None:
     """Superset with what is ours: templates instead of its own of the same name, account pages, lists by tenant.
 
-    And it parses a text once (``parses.py``).
+    And it parses a text once (``parses.py``) and stays connected to the warehouse (``connections.py``).
     """
-    from superset_config import accounts, docs_link, parses, security  # noqa: PLC0415 - they load Superset, which loads this file
+    from superset_config import accounts, connections, docs_link, parses, security  # noqa: PLC0415 - they load Superset, which loads this file
 
     app.jinja_loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent / "templates"), app.jinja_loader])
     app.register_blueprint(accounts.pages)
@@ -71,6 +71,7 @@ def _ours(app: Any) -> None:
     app.appbuilder.add_api(accounts.AccountsApi)
     security.confine_lists()
     parses.remember_parses()
+    connections.keep_connections()
 
 
 def _cache(prefix: str, seconds: float) -> dict[str, Any]:
@@ -146,8 +147,10 @@ for _name in ("READER_DSN", "SUPERSET_URL"):
     _required(_name)
 _secret("TENANT_LOGIN_KEY")
 if find_spec("superset"):  # not where only the settings are tested
+    from superset_config.action_log import ActionLog
     from superset_config.security import WatershedSecurityManager, connect_as_tenant, only_colleagues
 
+    EVENT_LOGGER = ActionLog()
     CUSTOM_SECURITY_MANAGER = WatershedSecurityManager
     DB_CONNECTION_MUTATOR = connect_as_tenant
     EXTRA_RELATED_QUERY_FILTERS = {"user": only_colleagues}

@@ -97,7 +97,7 @@ def _set_time_zone(connection: psycopg.Connection, name: str, time_zone: str) ->
 
 
 def bar_tenant(dsn: str, name: str) -> None:
-    """Let nobody of ``name`` into the warehouse any more. Superset connects anew for each query. Rows stay.
+    """Let nobody of ``name`` into the warehouse any more, nor by a connection that Superset keeps. Rows stay.
 
     :raises TenantError: the warehouse refuses.
     """

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -56,6 +57,41 @@ def test_a_number_is_the_tenant_s_own(homes: Homes, ids: dict[str, int]) -> None
     for home, views in zip(homes, (1000, 20), strict=True):
         rows = home.viewer.chart_rows(ids["charts/page_views/page_views.yaml"])
         assert sum(value for row in rows for name, value in row.items() if "views" in name.lower()) == views, rows
+
+
+def connections(env: Mapping[str, str], homes: Homes) -> dict[str, set[int]]:
+    """The processes of Postgres that serve each tenant's people."""
+    found: dict[str, set[int]] = {tenant_login.role(home.name): set() for home in homes}
+    with psycopg.connect(env["WAREHOUSE_DSN"]) as connection:
+        asked = "select usename, pid from pg_stat_activity where usename = any(%s)"
+        for role, pid in connection.execute(asked, (list(found),)).fetchall():
+            found[role].add(pid)
+    return found
+
+
+def test_each_tenant_s_charts_come_over_a_connection_of_its_own_that_stays_open(
+    superset_env: Mapping[str, str], homes: Homes, ids: dict[str, int]
+) -> None:
+    for home in homes:
+        home.viewer.chart_rows(ids["charts/page_views/top_pages.yaml"])
+    before = connections(superset_env, homes)
+    for home in homes * 3:
+        shown = home.viewer.chart_rows(ids["charts/page_views/top_pages.yaml"])
+        assert [row["page_name"] for row in shown] == [home.page]
+    after = connections(superset_env, homes)
+    for role, pids in after.items():
+        assert pids
+        assert pids <= before[role]
+
+
+def test_tenants_who_ask_at_once_are_each_shown_their_own(homes: Homes, ids: dict[str, int]) -> None:
+    def pages(home: Home) -> set[str]:
+        return {row["page_name"] for row in home.viewer.chart_rows(ids["charts/page_views/top_pages.yaml"])}
+
+    asked = homes * 12
+    with ThreadPoolExecutor(6) as at_once:
+        shown = list(at_once.map(pages, asked))
+    assert shown == [{home.page} for home in asked]
 
 
 def test_the_older_address_of_the_map_shows_each_tenant_its_own_rows(homes: Homes, ids: dict[str, int]) -> None:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import sqlglot
 from superset.exceptions import SupersetParseError
-from superset.sql.parse import LimitMethod, SQLScript
+from superset.sql.parse import LimitMethod, RLSMethod, SQLScript, Table
 
 from superset_config.parses import LONGEST, remember_parses
 
@@ -39,6 +39,23 @@ def refused(text: str) -> bool:
     return False
 
 
+def ruled(rule: str) -> str:
+    """The chart's SQL under a rule of row-level security, as Superset applies it; for no rule with none."""
+    script = SQLScript(CHART, "postgresql")
+    statement = script.statements[0]
+    rules = [statement.parse_predicate(rule)] if rule else []
+    statement.apply_rls(None, "marts", {Table("region_daily", "marts"): rules}, RLSMethod.AS_SUBQUERY)
+    return script.format()
+
+
+def copies_of_a_chart() -> int:
+    """How often a tree is copied to answer a chart over tables without rules."""
+    with mock.patch.object(sqlglot.exp.Select, "copy", autospec=True, side_effect=sqlglot.exp.Select.copy) as copied:
+        told(SQLScript(CHART, "postgresql"))
+        ruled("")
+    return copied.call_count
+
+
 def parses_of(texts: list[tuple[str, str]]) -> int:
     """How often sqlglot is asked to parse for ``texts``, each with the name of its engine."""
     with mock.patch.object(sqlglot, "parse", wraps=sqlglot.parse) as parse:
@@ -55,13 +72,23 @@ first, again = ([told(SQLScript(text, "postgresql")) for text in texts] for _ in
 changed = SQLScript(CHART, "postgresql")
 changed.statements[0].set_limit_value(7, LimitMethod.FORCE_LIMIT)
 changed.statements[0].tables.clear()
+writing = SQLScript(CHART, "postgresql")
+writing.statements[0]._parsed = SQLScript(WRITES, "postgresql").statements[0]._parsed
+
+untouched = SQLScript(CHART, "postgresql")
 
 facts = {
     "same": fresh == first == again,
     "limited": "LIMIT 7" in changed.format(),
-    "untouched": told(SQLScript(CHART, "postgresql")) == fresh[0],
+    "ruled": [ruled(f"tenant = '{name}'") for name in ("a", "b")],
+    "writes_when_changed": [writing.has_mutation(), "INSERT" in writing.format()],
+    "copies": copies_of_a_chart(),
+    "untouched": told(untouched) == fresh[0] and untouched.statements[0].get_limit_value() is None,
     "refused": [refused("select from from where") for _ in range(2)],
     "asked_twice": parses_of([("select 41 as a", "postgresql")] * 2),
+    "asked_with_and_without_line_end": parses_of(
+        [("select 43 as a", "postgresql"), ("select 43 as a\n", "postgresql")]
+    ),
     "asked_in_two_dialects": parses_of([("select 42 as a", "postgresql"), ("select 42 as a", "duckdb")]),
     "too_long_asked_twice": parses_of([(f"select '{'x' * LONGEST}' as a", "postgresql")] * 2),
 }

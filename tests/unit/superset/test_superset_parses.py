@@ -36,6 +36,7 @@ def test_a_remembered_parse_says_what_a_fresh_one_says(facts: dict[str, Any]) ->
 
 def test_the_same_text_is_parsed_once(facts: dict[str, Any]) -> None:
     assert facts["asked_twice"] == 1
+    assert facts["asked_with_and_without_line_end"] == 1
 
 
 def test_another_dialect_is_another_parse(facts: dict[str, Any]) -> None:
@@ -49,6 +50,21 @@ def test_what_is_too_long_to_keep_is_parsed_each_time(facts: dict[str, Any]) -> 
 def test_what_one_query_changes_in_its_parse_no_other_sees(facts: dict[str, Any]) -> None:
     assert facts["limited"]
     assert facts["untouched"]
+
+
+def test_a_reader_s_rule_is_in_that_reader_s_query_alone(facts: dict[str, Any]) -> None:
+    first, second = facts["ruled"]
+    assert ("tenant = 'a'" in first, "tenant = 'b'" in first) == (True, False)
+    assert ("tenant = 'a'" in second, "tenant = 'b'" in second) == (False, True)
+    assert facts["untouched"]
+
+
+def test_what_was_changed_is_judged_as_it_now_is(facts: dict[str, Any]) -> None:
+    assert facts["writes_when_changed"] == [True, True]
+
+
+def test_a_chart_whose_query_nothing_changes_copies_no_tree(facts: dict[str, Any]) -> None:
+    assert facts["copies"] == 0
 
 
 def test_what_cannot_be_parsed_is_refused_each_time(facts: dict[str, Any]) -> None:
