@@ -7,7 +7,9 @@ import uuid
 import pytest
 import yaml
 
+from dbt_project.columns import described
 from superset_config.bundle import ASSETS, ROOM, Asset, AssetError, Bundle, split_dsn
+from superset_config.carry import OF_THEIR_OWN
 from superset_config.queries import UnknownChart, query_context
 
 BUNDLE = Bundle.load()
@@ -57,13 +59,7 @@ def test_every_column_and_measure_is_described(dataset: Asset) -> None:
         assert part["verbose_name"], part
 
 
-DBT_DOCS = (ROOM.parent / "dbt_project" / "models" / "docs.md").read_text(encoding="utf-8")
-DOCUMENTED = {
-    name: " ".join(text.strip().split("\n\n")[0].split())
-    for name, text in re.findall(r"{% docs (\w+) %}(.*?){% enddocs %}", DBT_DOCS, re.DOTALL)
-}
-OF_THEIR_OWN = {"period_start", "hour", "category", "app_name", "rank", "visitors", "buyers"}
-"""Columns that mean something narrower in a dataset than in a mart: of the chosen period, or of the time grain."""
+DOCUMENTED = described()
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=named)
