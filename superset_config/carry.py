@@ -1,9 +1,10 @@
-"""Carries what dbt says of metrics and columns into the reviewed files of datasets.
+"""Carries what dbt says of metrics and columns into the reviewed files of datasets and charts.
 
 ``python -m superset_config.carry [--check]``: with ``--check`` it writes nothing, names what is stale, and exits 1.
 
 A dataset's metric names in its ``extra`` the metric of dbt that it carries, and in which form; the rest of it is
 written here. What names none is what the dataset needs for itself: an order. The files keep their order and comments.
+A chart's description begins with what its metrics mean (``tiles.py``).
 """
 
 import argparse
@@ -19,6 +20,7 @@ from dbt_project.columns import described
 from dbt_project.metrics import Metric, defined
 from superset_config.bundle import ASSETS, LOADER
 from superset_config.measures import carried, columns, reference
+from superset_config.tiles import TileError, chart
 from superset_config.yaml_text import field
 
 COMMAND = "make generate"
@@ -41,7 +43,7 @@ def dataset(text: str, metrics: Mapping[str, Metric], documented: Mapping[str, s
     lists = LISTS.search(text)
     if lists is None:
         raise CarryError("columns, metrics and uuid do not follow one another")
-    content = yaml.load(text, LOADER)  # noqa: S506 (both are safe)
+    content = _parsed(text)
     has = {str(column["column_name"]): " ".join(column["description"].split()) for column in content["columns"]}
     said = {str(each["metric_name"]): each for each in content["metrics"]}
 
@@ -65,11 +67,20 @@ def files() -> Iterator[tuple[Path, str]]:
     :raises CarryError: see :func:`dataset`
     """
     metrics, documented = defined(), described()
-    for path in sorted((ASSETS / "datasets").rglob("*.yaml")):
-        try:
-            yield path, dataset(path.read_text(encoding="utf-8"), metrics, documented)
-        except CarryError as error:
-            raise CarryError(f"{path.name}: {error}") from error
+    datasets = {}
+    for kind in ("datasets", "charts"):
+        for path in sorted((ASSETS / kind).rglob("*.yaml")):
+            text = path.read_text(encoding="utf-8")
+            try:
+                if kind == "datasets":
+                    fresh = dataset(text, metrics, documented)
+                    datasets[_parsed(fresh)["uuid"]] = _parsed(fresh)
+                else:
+                    content = _parsed(text)
+                    fresh = chart(text, content, datasets[content["dataset_uuid"]], metrics)
+            except (CarryError, TileError) as error:
+                raise CarryError(f"{path.relative_to(ASSETS)}: {error}") from error
+            yield path, fresh
 
 
 def main() -> int:
@@ -85,6 +96,10 @@ def main() -> int:
         names = ", ".join(path.relative_to(ASSETS).as_posix() for path in stale)
         sys.stderr.write(f"stale: {names}: run `{COMMAND}` and commit\n")
     return 1 if stale else 0
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    return dict(yaml.load(text, LOADER))  # noqa: S506 (both are safe)
 
 
 def _entries(text: str, written: Callable[[str, str], str]) -> str:

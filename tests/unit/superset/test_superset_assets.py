@@ -17,6 +17,7 @@ CHARTS = list(BUNDLE.of("charts"))
 DATASETS = list(BUNDLE.of("datasets"))
 DASHBOARDS = list(BUNDLE.of("dashboards"))
 LEAST_DESCRIPTION = 60
+LEAST_GUIDANCE = 35
 
 
 def named(asset: Asset) -> str:
@@ -47,8 +48,10 @@ def test_no_asset_holds_a_password_or_an_id_of_one_installation(asset: Asset) ->
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=named)
-def test_every_chart_says_what_its_number_means(chart: Asset) -> None:
-    assert len(chart.content["description"] or "") >= LEAST_DESCRIPTION
+def test_every_chart_says_what_its_number_means_and_how_to_read_it(chart: Asset) -> None:
+    said = str(chart.content["description"] or "")
+    assert len(said) >= LEAST_DESCRIPTION
+    assert len(said.rsplit("\n", 1)[-1]) >= LEAST_GUIDANCE
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=named)
@@ -99,6 +102,15 @@ def test_every_chart_asks_its_dataset_for_what_it_has(chart: Asset) -> None:
     assert asked <= columns
     assert set(query["metrics"] or []) <= metrics
     assert {each["col"] for each in query["filters"]} <= columns
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_no_chart_has_a_metric_in_sql_of_its_own(chart: Asset) -> None:
+    params = chart.content["params"]
+    asked = [params.get("metric"), params.get("timeseries_limit_metric"), *params.get("metrics", [])]
+    assert [each for each in asked if each is not None and not isinstance(each, str)] == []
+    assert {"metric_2", "secondary_metric", "percent_metrics"} & {key for key in params if params[key]} == set()
+    assert [each for each in params.get("adhoc_filters", []) if each["expressionType"] != "SIMPLE"] == []
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=named)
