@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 
 from dbt_project.columns import described
-from dbt_project.metrics import Metric, defined
+from dbt_project.metrics import Metric, MetricError, defined
 from superset_config.bundle import ASSETS, LOADER
-from superset_config.measures import carried, columns, reference
+from superset_config.measures import FormError, carried, columns, reference
 from superset_config.tiles import TileError, chart
 from superset_config.yaml_text import field
 
@@ -64,7 +64,8 @@ def dataset(text: str, metrics: Mapping[str, Metric], documented: Mapping[str, s
 def files() -> Iterator[tuple[Path, str]]:
     """Every file that carries something of dbt's, with what its text should be.
 
-    :raises CarryError: see :func:`dataset`
+    :raises CarryError: a file cannot be written; it names the file
+    :raises MetricError: a definition of dbt's is not allowed
     """
     metrics, documented = defined(), described()
     datasets = {}
@@ -78,17 +79,22 @@ def files() -> Iterator[tuple[Path, str]]:
                 else:
                     content = _parsed(text)
                     fresh = chart(text, content, datasets[content["dataset_uuid"]], metrics)
-            except (CarryError, TileError) as error:
+            except (CarryError, FormError, TileError) as error:
                 raise CarryError(f"{path.relative_to(ASSETS)}: {error}") from error
             yield path, fresh
 
 
 def main() -> int:
-    """Write the files, or only compare; 1 when ``--check`` finds one stale."""
+    """Write the files, or only compare; 1 when ``--check`` finds one stale, or a definition is not allowed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
-    stale = {path: text for path, text in files() if path.read_text(encoding="utf-8") != text}
-    if not parser.parse_args().check:
+    checks = parser.parse_args().check
+    try:
+        stale = {path: text for path, text in files() if path.read_text(encoding="utf-8") != text}
+    except (MetricError, CarryError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if not checks:
         for path, text in stale.items():
             path.write_text(text, encoding="utf-8")
         return 0
