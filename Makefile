@@ -44,11 +44,12 @@ test: check ## check, then unit, integration and end-to-end tests on a stack of 
 bench: setup-dev ## Measure every part, on the running stack, into docs/performance.md
 	@$(BIN)/python -m benchmarks.run
 
-generate: setup-dev ## Write what is derived from contracts, settings, DAGs, dashboards and the tracker's source anew
+generate: setup-dev ## Write what is derived from contracts, settings, DAGs, metrics, dashboards and the tracker's source anew
 	@$(WATERSHED) contracts generate
 	@$(BIN)/python -m stack.settings_table
 	@$(BIN)/python -m stack.dags_page
 	@$(BIN)/python -m collector.tracker_build
+	@$(BIN)/python -m superset_config.carry
 	@$(BIN)/python -m superset_config.exposures
 
 new-event: setup-dev ## Scaffold an event type: make new-event NAME=level_up

@@ -1,4 +1,4 @@
-"""What dbt's docs show beyond what dbt knows: the way up to the warehouse, and how fresh it is. Pure.
+"""What dbt's docs show beyond what dbt knows: the way up to the warehouse, its metrics, and how fresh it is. Pure.
 
 dbt gives no source a parent, but draws what its manifest says; so the docs site's copy of the manifest is completed
 from what the project's YAML declares (docs/adr/0024). The builds of each minute know nothing of this.
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from dbt_project.metrics import table
 from dbt_project.state import State
 
 OVERVIEW = "doc.watershed.__overview__"
@@ -19,7 +20,7 @@ class LineageError(Exception):
 
 
 def completed(manifest: Mapping[str, Any], states: Mapping[str, State], read_at: datetime) -> Manifest:
-    """The manifest with sources' parents, and what ``states`` say of each relation (by name).
+    """The manifest with sources' parents, and of each relation its metrics and what ``states`` say of it (by name).
 
     :raises LineageError: see there
     """
@@ -29,10 +30,12 @@ def completed(manifest: Mapping[str, Any], states: Mapping[str, State], read_at:
     }
     whole = {**manifest, "sources": sources, "parent_map": parents, "child_map": _turned(parents)}
     whole["nodes"] = {
-        key: _described(node, states.get(node["name"]), read_at) if key.startswith("model.") else node
+        key: _described(_measured(node), states.get(node["name"]), read_at) if key.startswith("model.") else node
         for key, node in manifest["nodes"].items()
     }
-    whole["sources"] = {key: _described(each, states.get(each["name"]), read_at) for key, each in sources.items()}
+    whole["sources"] = {
+        key: _described(_measured(each), states.get(each["name"]), read_at) for key, each in sources.items()
+    }
     whole["exposures"] = {
         key: _described(each, _least(states, each["depends_on"]["nodes"]), read_at)
         for key, each in manifest["exposures"].items()
@@ -63,6 +66,15 @@ def _turned(parents: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
         for parent in above:
             children.setdefault(parent, []).append(child)
     return children
+
+
+def _measured(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A relation that says its metrics in words, not as the data in ``meta``, which the page would show as they are."""
+    meta = dict(node["meta"])
+    metrics = meta.pop("metrics", None)
+    return (
+        {**node, "meta": meta, "description": f"{node['description']}\n\n{table(metrics)}"} if metrics else dict(node)
+    )
 
 
 def _described(node: Mapping[str, Any], state: State | None, read_at: datetime) -> dict[str, Any]:

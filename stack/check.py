@@ -15,6 +15,7 @@ CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("contracts", ["watershed", "contracts", "generate", "--check"]),
     ("settings", ["python", "-m", "stack.settings_table", "--check"]),
     ("tracker", ["python", "-m", "collector.tracker_build", "--check"]),
+    ("metrics", ["python", "-m", "superset_config.carry", "--check"]),
     ("exposures", ["python", "-m", "superset_config.exposures", "--check"]),
     ("DAGs' page", ["python", "-m", "stack.dags_page", "--check"]),
 )

@@ -22,6 +22,8 @@ WAREHOUSE = "databases/warehouse.yaml"
 # Two hundred files: libyaml reads and writes them ten times as fast, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+UNSAID: dict[str, dict[str, None]] = {"dashboards": {"css": None}, "datasets": {"currency_code_column": None}}
+"""What a file need not say, by kind. Superset's importer leaves what it is not told as it was: it is told None."""
 KINDS = ("databases", "datasets", "charts", "dashboards")
 
 
@@ -96,7 +98,7 @@ class Bundle:
         """
         contents = {"metadata.yaml": self.metadata}
         for asset in self.assets:
-            content = {**asset.content, "is_managed_externally": True}
+            content = {**UNSAID.get(asset.kind, {}), **asset.content, "is_managed_externally": True}
             if asset.kind == "charts":
                 content["query_context"] = json.dumps(query_context(content["params"]))
             if asset.path == WAREHOUSE:

@@ -2,14 +2,15 @@
 
     python -m superset_config.screenshot --output <folder> [--tenant NAME] [--dashboard SLUG] [--width 1440]
 
-Wrong is: a chart that shows an error, nothing, or still a spinner; an error message of the page; an error in the
-browser's console; a request that failed. Needs the core environment (Playwright) and a Chromium.
+Wrong is: a chart that shows an error, nothing, or still a spinner, or does not say what its number means; an error
+message of the page; an error in the browser's console; a request that failed. Needs the core environment (Playwright)
+and a Chromium.
 """
 
 import argparse
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import Field
 
 from runtime.settings import SettingsError
 from superset_config.bundle import Bundle
+from superset_config.exposures import placed
 from superset_config.rest import SupersetSettings
 
 BROWSER_ARGUMENTS = (
@@ -30,6 +32,9 @@ BROWSER_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+TITLE = "[data-test='editable-title'], .header-title"
+TILE = ".dashboard-chart"
+"""What of a chart carries the text that says what its number means."""
 CHART = ".dashboard-component-chart-holder"
 # What a chart draws into: canvas and svg for charts, tables, and the text of a big number.
 DRAWN = "canvas, svg.datamap, table tbody tr, .header-line"
@@ -130,8 +135,11 @@ def _log_in(page: Page, settings: BrowserSettings) -> None:
         raise LogInError(f"{settings.superset_user} is not logged in to {base} after the log-in")
 
 
-def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIENCE) -> Look:
-    """Open a dashboard, wait until every chart is drawn, take its picture, and say what is wrong."""
+def look(page: Page, url: str, slug: str, picture: Path, *, said: Mapping[str, str] | None = None) -> Look:
+    """Open a dashboard, wait until every chart is drawn, take its picture, and say what is wrong.
+
+    :param said: what each chart has to say that its number means, by the chart's name; None: that is not looked at
+    """
     seen = Look(slug, picture)
 
     def heard(message: ConsoleMessage) -> None:
@@ -149,8 +157,10 @@ def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIEN
     page.on("pageerror", broke)
     page.on("response", answered)
     page.goto(url)
-    _scroll_through(page, seen, seconds)
+    _scroll_through(page, seen)
     _judge(page, seen)
+    if said is not None:
+        _judge_meanings(page, seen, said)
     picture.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=picture)
     # The next dashboard is looked at on the same page: what goes wrong there is not this one's.
@@ -160,25 +170,25 @@ def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIEN
     return seen
 
 
-def _scroll_through(page: Page, seen: Look, seconds: float) -> None:
+def _scroll_through(page: Page, seen: Look) -> None:
     """Make the window as tall as the dashboard, as charts out of sight are not loaded, and wait for them."""
     try:
-        page.wait_for_selector(CHART, timeout=seconds * 1000)
+        page.wait_for_selector(CHART, timeout=PATIENCE * 1000)
         for _ in range(3):  # what is drawn may change the height; it settles at once or at the second look
             height = page.evaluate("document.documentElement.scrollHeight")
             size = page.viewport_size
             if size and height > size["height"]:
                 page.set_viewport_size({"width": size["width"], "height": height})
-            page.wait_for_function(ALL_DRAWN, arg=[CHART, DRAWN, SPINNER], timeout=seconds * 1000)
+            page.wait_for_function(ALL_DRAWN, arg=[CHART, DRAWN, SPINNER], timeout=PATIENCE * 1000)
     except TimeoutError:
-        seen.wrong.append(f"not every chart was drawn after {seconds:.0f} s")
+        seen.wrong.append(f"not every chart was drawn after {PATIENCE} s")
     else:
         page.wait_for_timeout(1500)  # ECharts' entrance animation takes a second: pictures of half bars mislead
 
 
 def _judge(page: Page, seen: Look) -> None:
     for chart in page.locator(CHART).all():
-        name = chart.locator("[data-test='editable-title'], .header-title").first
+        name = chart.locator(TITLE).first
         title = name.inner_text().strip() if name.count() else "(untitled)"
         if chart.locator(".slice_container, .chart-slice").count() == 0:
             continue  # a text
@@ -190,6 +200,21 @@ def _judge(page: Page, seen: Look) -> None:
         if chart.locator(ERRORS).count():
             seen.wrong.append(f"chart {title!r} shows an error: {chart.locator(ERRORS).first.inner_text()[:300]}")
     seen.wrong += [f"message: {each.inner_text()[:300]}" for each in page.locator(ERRORS).all()]
+
+
+def _judge_meanings(page: Page, seen: Look, said: Mapping[str, str]) -> None:
+    """Every tile has its text; the first is pointed at, as one style sheet shows them all."""
+    tiles = [chart for chart in page.locator(CHART).all() if chart.locator(TILE).count()]
+    for chart in tiles:
+        title = chart.locator(TITLE).first.inner_text().strip()
+        if chart.locator(TILE).first.get_attribute("aria-label") != said.get(title):
+            seen.wrong.append(f"chart {title!r} does not say what its number means")
+    for chart in tiles[:1]:
+        chart.locator(TITLE).first.hover()
+        shown = chart.locator(TILE).first.evaluate("tile => getComputedStyle(tile, '::before').content")
+        if shown in {"none", "normal", '""'}:
+            seen.wrong.append("pointing at a chart's title does not show what its number means")
+        page.mouse.move(0, 0)
 
 
 def look_at_all(
@@ -207,8 +232,15 @@ def look_at_all(
         for slug in _slugs(only):
             url = dashboard_url(settings.superset_url, slug, tenant)
             page.set_viewport_size({"width": width, "height": height})
-            looks.append(look(page, url, slug, output / f"{slug}.png"))
+            looks.append(look(page, url, slug, output / f"{slug}.png", said=_meanings(slug)))
     return looks
+
+
+def _meanings(slug: str) -> dict[str, str]:
+    bundle = Bundle.load()
+    charts = {chart.uuid: chart for chart in bundle.of("charts")}
+    (board,) = (each for each in bundle.of("dashboards") if each.content["slug"] == slug)
+    return {charts[uuid].name: str(charts[uuid].content["description"]) for uuid in placed(board)}
 
 
 def _slugs(only: Collection[str]) -> list[str]:

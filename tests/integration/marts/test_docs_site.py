@@ -39,7 +39,9 @@ def test_it_is_ready_when_it_is_built_and_serves_lineage_and_suites(
     assert build_docs(warehouse.docs_settings, settings)
     assert not build_docs(warehouse.docs_settings, settings), "built again though nothing changed"
     assert site.get("/health/ready").status_code == 200
-    assert "https://charts.example/superset/dashboard/page-views/" in site.get("/dbt/").text
+    page = site.get("/dbt/").text
+    assert "https://charts.example/superset/dashboard/page-views/" in page
+    assert "| **Net revenue** (`net_revenue`) | Gross revenue less what was refunded" in page
     suites = site.get("/data-docs/").text
     assert "marts_build.region_daily.stop" in suites
     assert "https://" not in suites

@@ -114,7 +114,10 @@ def bootstrap(stack: Any, superset_env: Mapping[str, str]) -> Iterator[Any]:
     assert run(ASSETS).returncode == 0
 
 
-def test_a_chart_that_leaves_the_files_leaves_superset(administrator: Superset, files: Path, bootstrap: Any) -> None:
+def test_what_leaves_the_files_leaves_superset(administrator: Superset, files: Path, bootstrap: Any) -> None:
+    board = f"dashboard/{number(administrator, 'dashboard', BOARD)}"
+    administrator.send("PUT", board, {"css": ".header { color: red }"})  # as a version of the files once had it
+    assert [each.path for each in changes(Bundle.load(), exported(administrator))] == [BOARD]
     known = (files / CHART).read_text()
     added = str(uuid.uuid4())
     (files / "charts" / "added.yaml").write_text(known.replace(yaml.safe_load(known)["uuid"], added))

@@ -94,3 +94,13 @@ def test_what_was_given_is_not_changed() -> None:
     given = manifest()
     completed(given, states({}, {}), READ_AT)
     assert given == manifest()
+
+
+def test_a_mart_s_page_says_its_metrics_and_keeps_the_rest_of_its_meta() -> None:
+    said = {"label": "Page views", "expression": "sum(page_views)", "format": "count", "description": "By people."}
+    given = manifest()
+    given["nodes"][MODEL]["meta"]["metrics"] = {"page_views": said}
+    done = completed(given, {}, READ_AT)["nodes"][MODEL]
+    assert done["description"].startswith("By day.\n\n#### Metrics")
+    assert "| **Page views** (`page_views`) | By people. | `sum(page_views)` |" in done["description"]
+    assert done["meta"] == {"period": "day"}

@@ -7,7 +7,9 @@ import uuid
 import pytest
 import yaml
 
+from dbt_project.columns import described
 from superset_config.bundle import ASSETS, ROOM, Asset, AssetError, Bundle, split_dsn
+from superset_config.carry import OF_THEIR_OWN
 from superset_config.queries import UnknownChart, query_context
 
 BUNDLE = Bundle.load()
@@ -15,6 +17,7 @@ CHARTS = list(BUNDLE.of("charts"))
 DATASETS = list(BUNDLE.of("datasets"))
 DASHBOARDS = list(BUNDLE.of("dashboards"))
 LEAST_DESCRIPTION = 60
+LEAST_GUIDANCE = 35
 
 
 def named(asset: Asset) -> str:
@@ -45,8 +48,10 @@ def test_no_asset_holds_a_password_or_an_id_of_one_installation(asset: Asset) ->
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=named)
-def test_every_chart_says_what_its_number_means(chart: Asset) -> None:
-    assert len(chart.content["description"] or "") >= LEAST_DESCRIPTION
+def test_every_chart_says_what_its_number_means_and_how_to_read_it(chart: Asset) -> None:
+    said = str(chart.content["description"] or "")
+    assert len(said) >= LEAST_DESCRIPTION
+    assert len(said.rsplit("\n", 1)[-1]) >= LEAST_GUIDANCE
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=named)
@@ -57,13 +62,7 @@ def test_every_column_and_measure_is_described(dataset: Asset) -> None:
         assert part["verbose_name"], part
 
 
-DBT_DOCS = (ROOM.parent / "dbt_project" / "models" / "docs.md").read_text(encoding="utf-8")
-DOCUMENTED = {
-    name: " ".join(text.strip().split("\n\n")[0].split())
-    for name, text in re.findall(r"{% docs (\w+) %}(.*?){% enddocs %}", DBT_DOCS, re.DOTALL)
-}
-OF_THEIR_OWN = {"period_start", "hour", "category", "app_name", "rank", "visitors", "buyers"}
-"""Columns that mean something narrower in a dataset than in a mart: of the chosen period, or of the time grain."""
+DOCUMENTED = described()
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=named)
@@ -103,6 +102,15 @@ def test_every_chart_asks_its_dataset_for_what_it_has(chart: Asset) -> None:
     assert asked <= columns
     assert set(query["metrics"] or []) <= metrics
     assert {each["col"] for each in query["filters"]} <= columns
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_no_chart_has_a_metric_in_sql_of_its_own(chart: Asset) -> None:
+    params = chart.content["params"]
+    asked = [params.get("metric"), params.get("timeseries_limit_metric"), *params.get("metrics", [])]
+    assert [each for each in asked if each is not None and not isinstance(each, str)] == []
+    assert {"metric_2", "secondary_metric", "percent_metrics"} & {key for key in params if params[key]} == set()
+    assert [each for each in params.get("adhoc_filters", []) if each["expressionType"] != "SIMPLE"] == []
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=named)
@@ -168,6 +176,8 @@ def test_the_import_marks_assets_as_managed_elsewhere_and_gives_charts_their_que
     for path, content in parsed.items():
         if path.startswith("charts/"):
             assert len(json.loads(content["query_context"])["queries"]) == 1
+        if path.startswith("dashboards/"):
+            assert content["css"] is None, "what an older version of the file had would stay"
         if path == "databases/warehouse.yaml":
             assert content["sqlalchemy_uri"] == "postgresql+psycopg2://reader:XXXXXXXXXX@h:5432/w"
 
