@@ -160,7 +160,7 @@ const post = async () => {
   if (batch.filter(({ key }, index) => {
     const event = entry(key)[2];
     return final || results[index] || !event ? !drop(key) : put(key, FREE, to, event);
-  })[0]) write(WAIT, Date.now() + Math.min(400, Math.max(after, 2 ** tries++)) * (1e3 + 500 * Math.random()));
+  })[0]) write(WAIT, Date.now() + Math.min(300, Math.max(after, 2 ** tries++)) * (1e3 + 500 * Math.random()));
   else {
     tries = 0;
     drop(WAIT);

@@ -43,9 +43,10 @@ SPARSE = {
     "NZ": "Auckland",
     "PA": "Panama",
     "PG": "Port_Moresby",
+    "PT": "Lisbon",
     "RU": "Moscow Irkutsk Krasnoyarsk Novosibirsk Omsk Samara Vladivostok Yekaterinburg",
     "UA": "Kyiv Kiev",
-    "US": "New_York Anchorage Chicago Denver Detroit Indiana Kentucky Los_Angeles Phoenix Honolulu",
+    "US": "New_York Chicago Denver Detroit Indiana Kentucky Los_Angeles Phoenix Honolulu",
 }
 """Of countries with many zones, those where many people live; the others are left out too."""
 
