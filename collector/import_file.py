@@ -17,7 +17,7 @@ import numpy as np
 from collector.import_access_log import LINE_HEADER
 from collector.import_map import Layout, plain, row_digest, row_id
 from collector.import_rows import Row
-from collector.sender import MAX_BODY_BYTES, Event, Report, Sender
+from collector.sender import Event, Report, Sender
 from contracts.registry import Registry
 from contracts.validate import EventValidator, Violation
 
@@ -143,7 +143,7 @@ class FileImporter:
         if len(self.done.first_bad) < SHOWN:
             self.done.first_bad.append(BadRow(row.number, reasons))
         if self._sender is not None:
-            self._sender.send_raw(text[:MAX_BODY_BYTES] or b"-", {LINE_HEADER: str(row.number)}, self._raw)
+            self._sender.send_raw(text, {LINE_HEADER: str(row.number)}, self._raw)
 
 
 def _timeless(event: Event) -> tuple[Violation, ...]:

@@ -59,7 +59,7 @@ def test_a_batch_never_outgrows_a_request() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [httpx.ConnectError("away"), httpx.ReadTimeout("slow"), 408, 429, 500, 502, 503, 504]
+    "trouble", [httpx.ConnectError("away"), httpx.ReadTimeout("slow"), 408, 429, 500, 501, 503, 507, 520, 599]
 )
 def test_what_passes_by_itself_is_tried_again_with_the_same_ids(trouble: Exception | int) -> None:
     seen: list[list[str]] = []
