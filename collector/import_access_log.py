@@ -20,7 +20,7 @@ from geoip2fast import GeoIP2Fast
 
 from collector.access_log import MAX_PAGE, BadLine, Request, parse_line, without_addresses
 from collector.bots import is_bot
-from collector.sender import MAX_BODY_BYTES, Event, Report, Sender
+from collector.sender import Event, Report, Sender
 from contracts.registry import Registry
 
 LINE_HEADER = "Watershed-Line"
@@ -159,7 +159,7 @@ class Importer:
         summary.bad_lines += 1
         if len(summary.first_bad_lines) < 20:
             summary.first_bad_lines.append(number)
-        body = without_addresses(line, "[address]").strip()[:MAX_BODY_BYTES]
+        body = without_addresses(line, "[address]").strip()
         if body:
             self._sender.send_raw(body, {LINE_HEADER: str(number)}, self._raw)
 

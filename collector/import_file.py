@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 
 from collector.import_access_log import LINE_HEADER
-from collector.import_map import Layout, row_digest, row_id
+from collector.import_map import Layout, plain, row_digest, row_id
 from collector.import_rows import Row
-from collector.sender import MAX_BODY_BYTES, Event, Report, Sender
+from collector.sender import Event, Report, Sender
 from contracts.registry import Registry
 from contracts.validate import EventValidator, Violation
 
@@ -113,8 +113,13 @@ class FileImporter:
             if row.trouble is not None:
                 self._reject(row, [row.trouble], row.text)
                 continue
+            if (clash := self._layout.clash(row.values)) is not None:
+                self._reject(row, [clash], _encoded(plain(row.values)))
+                continue
             event = self._layout.event(row.values, self._id(row.values))
-            violations = self._validator.violations(event) or _outside(event, earliest, now + FUTURE)
+            violations = (
+                _timeless(event) or self._validator.violations(event) or _outside(event, earliest, now + FUTURE)
+            )
             if violations:
                 self._reject(row, [f"{v.pointer} {v.message}".strip() for v in violations], _encoded(event))
                 continue
@@ -138,13 +143,18 @@ class FileImporter:
         if len(self.done.first_bad) < SHOWN:
             self.done.first_bad.append(BadRow(row.number, reasons))
         if self._sender is not None:
-            self._sender.send_raw(text[:MAX_BODY_BYTES] or b"-", {LINE_HEADER: str(row.number)}, self._raw)
+            self._sender.send_raw(text, {LINE_HEADER: str(row.number)}, self._raw)
 
 
-def _outside(event: Mapping[str, Any], earliest: datetime, latest: datetime) -> tuple[Violation, ...]:
-    """What the collector says of times that it does not take; and an event of history needs one."""
-    if "occurred_at" not in event:
-        return (Violation("/occurred_at", "required", "no column gives the time: --map COLUMN=occurred_at"),)
+def _timeless(event: Event) -> tuple[Violation, ...]:
+    """An event of history needs a time, and a whole file without one has a way out."""
+    if "occurred_at" in event:
+        return ()
+    return (Violation("/occurred_at", "required", "no column gives the time: --map COLUMN=occurred_at"),)
+
+
+def _outside(event: Event, earliest: datetime, latest: datetime) -> tuple[Violation, ...]:
+    """What the collector says of times that it does not take."""
     when = datetime.fromisoformat(event["occurred_at"])
     if when < earliest:
         return (Violation("/occurred_at", "minimum", "is older than events of this type are kept"),)

@@ -34,7 +34,8 @@ def import_file(
         typer.Option("--map", metavar="COLUMN=FIELD", help="A column whose field is called otherwise."),
     ] = None,
     constants: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field that is the same in every row.")
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="A field of rows that have no value for it."),
     ] = None,
     ignored: Annotated[
         list[str] | None, typer.Option("--ignore", metavar="COLUMN", help="A column that goes nowhere.")

@@ -26,7 +26,7 @@ class MappingError(Exception):
 class Layout:
     """How the rows of a file become events of ``contract``.
 
-    ``columns``: field of each column, where their names differ; ``constants``: values of fields that no column has;
+    ``columns``: field of each column, where their names differ; ``constants``: values of fields that a row has none of;
     ``ignored``: columns that go nowhere. ``time_format``: :data:`SECONDS`, :data:`MILLIS`, a pattern of strptime, or
     None (ISO 8601); ``zone``: of times that name none.
     """
@@ -47,6 +47,17 @@ class Layout:
         if len(set(fields)) < len(fields):
             raise MappingError("a field can come from one column or one constant only")
 
+    def clash(self, values: Mapping[str, Any]) -> str | None:
+        """What is wrong where two columns of a row give one field: which is meant, nobody can know."""
+        taken: dict[str, str] = {}
+        for column in values:
+            if column in self.ignored:
+                continue
+            other = taken.setdefault(self.columns.get(column, column), column)
+            if other != column:
+                return f"{self.columns.get(column, column)} is given by columns {other} and {column}: --ignore one"
+        return None
+
     def event(self, values: Mapping[str, Any], row_id: UUID) -> dict[str, Any]:
         """The event of a row. What cannot be converted stays as it is: the contract then says what is wrong with it."""
         specs = {spec.name: spec for spec in self.contract.fields}
@@ -58,17 +69,17 @@ class Layout:
         if "occurred_at" in found:
             event["occurred_at"] = self._time(found.pop("occurred_at"))
         event["data"] = {
-            name: _as_field(value, specs[name]) if name in specs else _plain(value) for name, value in found.items()
+            name: _as_field(value, specs[name]) if name in specs else plain(value) for name, value in found.items()
         }
         return event
 
     def _time(self, value: Any) -> Any:
         try:
             when = self._instant(value)
+            when = when.replace(tzinfo=self.zone) if when.tzinfo is None else when
+            return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
         except (ValueError, OverflowError, OSError):
-            return _plain(value)
-        when = when.replace(tzinfo=self.zone) if when.tzinfo is None else when
-        return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            return plain(value)
 
     def _instant(self, value: Any) -> datetime:
         if isinstance(value, datetime):
@@ -87,7 +98,7 @@ class Layout:
 
 def row_digest(type_: str, values: Mapping[str, Any]) -> bytes:
     """A digest of a row as it stands in the file, whatever is made of it: a better mapping makes no other row of it."""
-    text = msgspec.json.encode([type_, sorted((name, _plain(value)) for name, value in values.items())], order="sorted")
+    text = msgspec.json.encode([type_, sorted((name, plain(value)) for name, value in values.items())], order="sorted")
     return blake2b(text, digest_size=16).digest()
 
 
@@ -102,14 +113,14 @@ def _as_field(value: Any, spec: FieldSpec) -> Any:
     """The value in the JSON form that the contract's field has; what is none of it, as it is."""
     if spec.kind == "boolean":
         text = str(value).lower()
-        return text in TRUE if text in TRUE | FALSE else _plain(value)
+        return text in TRUE if text in TRUE | FALSE else plain(value)
     if spec.kind == "map":
         return _as_map(value)
     if isinstance(value, bool) or not _is_number(value):
-        return _plain(value)
+        return plain(value)
     if spec.kind == "integer":
         number = Decimal(str(value))
-        return int(number) if number == number.to_integral_value() else _plain(value)
+        return int(number) if number == number.to_integral_value() else plain(value)
     if spec.kind == "decimal":
         return value if isinstance(value, str) else f"{Decimal(str(value)):f}"
     return str(value)
@@ -117,13 +128,13 @@ def _as_field(value: Any, spec: FieldSpec) -> Any:
 
 def _as_map(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
-        return {str(name): _plain(inner) for name, inner in value}  # as Arrow gives the maps of Parquet
+        return {str(name): plain(inner) for name, inner in value}  # as Arrow gives the maps of Parquet
     if isinstance(value, str):
         try:
             return msgspec.json.decode(value)
         except (msgspec.DecodeError, RecursionError):
             return value
-    return _plain(value)
+    return plain(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -135,12 +146,12 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value that JSON has."""
     if isinstance(value, dict):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, str | int | bool) or value is None:

@@ -7,17 +7,8 @@ from typing import Any
 
 import httpx
 
-AGAIN = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
-"""Answers that say "later"; the collector has kept nothing of such a request, or will know its events again by id."""
+AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Answers that say "later", as all of 500 and above do, whichever proxy invented them."""
 KEY_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 """Answers to the key, not to the events: another key may send them."""
 ONE_BY_ONE = frozenset({HTTPStatus.OK, HTTPStatus.MULTI_STATUS, HTTPStatus.BAD_REQUEST})
@@ -60,6 +51,14 @@ class Report:
     """How often each ``pointer keyword`` was given as a reason."""
     samples: list[dict[str, Any]] = field(default_factory=list)
     """The first few rejections, as the collector put them."""
+
+
+def is_later(status: int) -> bool:
+    """Whether the same request may succeed another time.
+
+    The collector has kept nothing of it, or will know its events again by id.
+    """
+    return status in AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def judge(answer: httpx.Response, count: int, report: Report) -> list[dict[str, Any]]:

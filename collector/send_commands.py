@@ -13,7 +13,7 @@ from rich.console import Console
 from collector.import_access_log import LINE_HEADER, read_lines
 from collector.send_answer import Report
 from collector.send_settings import SenderSettings
-from collector.sender import MAX_BODY_BYTES, Event, Sender, SendError, SpoolBusy, SpoolFull
+from collector.sender import Event, Sender, SendError, SpoolBusy, SpoolFull
 
 app = typer.Typer(name="send", help="Send events to the collector.")
 
@@ -85,4 +85,4 @@ def _events(stream: IO[bytes], sender: Sender, raw: Report) -> Iterator[Event]:
         if isinstance(event, dict):
             yield event
         else:
-            sender.send_raw(line[:MAX_BODY_BYTES], {LINE_HEADER: str(number)}, raw)
+            sender.send_raw(line, {LINE_HEADER: str(number)}, raw)

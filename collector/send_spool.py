@@ -8,8 +8,6 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -34,7 +32,8 @@ class SendSpool:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder, self._max_bytes = folder, max_bytes
-        (folder / REFUSED).mkdir(parents=True, exist_ok=True)
+        _make(folder)
+        (folder / REFUSED).mkdir(exist_ok=True)
         self._lock = (folder / "lock").open("ab")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -69,8 +68,7 @@ class SendSpool:
             file.flush()
             os.fsync(file.fileno())
         part.rename(path)
-        with _opened(self._folder) as folder:
-            os.fsync(folder)
+        _sync(self._folder)
         self._bytes += len(body)
         return path
 
@@ -89,10 +87,19 @@ class SendSpool:
         return sum(len(msgspec.json.decode(batch.read_bytes(), type=list[msgspec.Raw])) for batch in self.batches())
 
 
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def _make(folder: Path) -> None:
+    """Have ``folder``, its parents and their names on disk: a batch is no safer than the way to it."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in ``folder`` on disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        yield descriptor
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)

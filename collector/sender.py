@@ -21,7 +21,7 @@ import httpx
 import msgspec
 import uuid_utils
 
-from collector.send_answer import AGAIN, KEY_REFUSED, Away, Refused, Report, SendError, judge, retry_after
+from collector.send_answer import KEY_REFUSED, Away, Refused, Report, SendError, is_later, judge, retry_after
 from collector.send_spool import SendSpool, SpoolBusy, SpoolFull
 
 __all__ = ["Away", "Event", "Refused", "Report", "SendError", "Sender", "SpoolBusy", "SpoolFull"]
@@ -133,11 +133,15 @@ class Sender:
         return self.send(())
 
     def send_raw(self, line: bytes, headers: Mapping[str, str], report: Report) -> None:
-        """Send one line as it is, as a request of its own in NDJSON, and book its verdict in ``report``.
+        """Send one line that is no event, as a request of its own in NDJSON, and book its verdict in ``report``.
+
+        It goes as it is, but for what would be no line, or more than one: a line break is sent as a backslash and an n,
+        what is empty as a dash, and of what no request can hold the beginning.
 
         :raises SendError: as :meth:`send`.
         """
-        answer = self._post(line, "application/x-ndjson", headers, report)
+        text = line.replace(b"\n", b"\\n")[:MAX_BODY_BYTES] if line.strip() else b"-"
+        answer = self._post(text, "application/x-ndjson", headers, report)
         report.sent += 1
         judge(answer, 1, report)
 
@@ -202,7 +206,7 @@ class Sender:
             except httpx.TransportError as error:
                 trouble = f"{type(error).__name__}: {error}"
             else:
-                if answer.status_code not in AGAIN:
+                if not is_later(answer.status_code):
                     return answer
                 trouble = f"{answer.status_code} {answer.text[:200]}"
                 pause = retry_after(answer)

@@ -31,7 +31,10 @@ SPARSE = {
     "CA": "Toronto Montreal Vancouver Edmonton Winnipeg Halifax",
     "CL": "Santiago",
     "CN": "Shanghai Urumqi",
+    "CY": "Nicosia",
     "DE": "Berlin",
+    "EC": "Guayaquil",
+    "ES": "Madrid Canary",
     "GB": "London",
     "KZ": "Almaty",
     "MM": "Yangon Rangoon",
@@ -40,9 +43,10 @@ SPARSE = {
     "NZ": "Auckland",
     "PA": "Panama",
     "PG": "Port_Moresby",
+    "PT": "Lisbon",
     "RU": "Moscow Irkutsk Krasnoyarsk Novosibirsk Omsk Samara Vladivostok Yekaterinburg",
     "UA": "Kyiv Kiev",
-    "US": "New_York Anchorage Chicago Denver Detroit Indiana Kentucky Los_Angeles Phoenix Honolulu",
+    "US": "New_York Chicago Denver Detroit Indiana Kentucky Los_Angeles Phoenix Honolulu",
 }
 """Of countries with many zones, those where many people live; the others are left out too."""
 

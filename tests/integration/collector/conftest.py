@@ -1,11 +1,13 @@
-"""Fixtures of the collector's tests: one broker a run, a collector a test."""
+"""Fixtures of the collector's tests: one broker a run, a collector a test; a browser and a site a module."""
 
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext
 
+from tests.integration.collector.browser_kit import AGENT, Shop, chromium, open_shop
 from tests.integration.collector.harness import Broker, CollectorProcess
 
 
@@ -35,3 +37,31 @@ def collector(broker: Broker, tmp_path: Path) -> Iterator[CollectorProcess]:
     if made.process is not None and made.process.poll() is None:
         made.kill()
     made.http.close()
+
+
+@pytest.fixture(scope="module")
+def opened(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    collector = CollectorProcess(shared_broker.login, tmp_path_factory.mktemp("tracked"))
+    with open_shop(collector, shared_broker) as made:
+        yield made
+    assert collector.stop() == 0
+
+
+@pytest.fixture
+def shop(opened: Shop, broker: Broker) -> Shop:
+    """A site with the tracker on every page, as most would have it."""
+    opened.attributes, opened.early = 'crossorigin data-region="DE" data-consent="given"', ""
+    return opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(user_agent=AGENT)
+    yield made
+    made.close()

@@ -1,42 +1,13 @@
 """The tracker in a real browser: what it says of a visit, and what it leaves out."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.integration.collector.browser_kit import AGENT, CHROMIUM, QUEUE, Shop, chromium, emptied, open_shop
-from tests.integration.collector.harness import Broker, CollectorProcess
+from tests.integration.collector.browser_kit import CHROMIUM, QUEUE, Shop, emptied
+from tests.integration.collector.harness import Broker
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 STORED = "localStorage.length + sessionStorage.length"
-
-
-@pytest.fixture(scope="module")
-def opened(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    collector = CollectorProcess(shared_broker.login, tmp_path_factory.mktemp("tracked"))
-    with open_shop(collector, shared_broker) as made:
-        yield made
-    assert collector.stop() == 0
-
-
-@pytest.fixture
-def shop(opened: Shop, broker: Broker) -> Shop:
-    opened.attributes, opened.early = 'crossorigin data-region="DE" data-consent="given"', ""
-    return opened
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(user_agent=AGENT)
-    yield made
-    made.close()
 
 
 def test_each_load_is_one_view_by_the_same_visitor(shop: Shop, context: BrowserContext, broker: Broker) -> None:
@@ -120,6 +91,21 @@ def test_where_consent_is_required_nothing_is_stored_or_sent_before(
     page.evaluate("history.pushState({}, '', '/asked/after')")
     assert page.evaluate(QUEUE) == 0
     assert page.evaluate("Object.keys(localStorage).concat(Object.keys(sessionStorage))") == ["watershed.consent"]
+
+
+def test_what_happens_after_a_refusal_stays_unsaid_whatever_is_agreed_later(
+    shop: Shop, context: BrowserContext, broker: Broker
+) -> None:
+    since = broker.ends("events.page_view")
+    shop.attributes = 'crossorigin data-region="DE" data-consent="required"'
+    page = shop.visit(context, "/unsaid/before")
+    page.evaluate("watershed.consent(false)")
+    page.evaluate("history.pushState({}, '', '/unsaid/refused')")
+    shop.go(page, "/unsaid/loaded")
+    page.evaluate("watershed.consent(true)")
+    page.evaluate("history.pushState({}, '', '/unsaid/agreed')")
+    emptied(page)
+    assert [v["data"]["page_name"] for v in shop.arrived(since, "/unsaid/", 1)] == ["/unsaid/agreed"]
 
 
 def test_withdrawn_consent_takes_the_ids_from_what_still_waits(

@@ -1,42 +1,16 @@
 """The tracker in trouble, in a real browser: nothing is lost, nothing sent twice, and a refusal is final."""
 
-from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import BrowserContext, Page, Route
 
-from tests.integration.collector.browser_kit import AGENT, CHROMIUM, QUEUE, Shop, chromium, emptied, open_shop
-from tests.integration.collector.harness import Broker, CollectorProcess
+from tests.integration.collector.browser_kit import CHROMIUM, QUEUE, Shop, emptied
+from tests.integration.collector.harness import Broker
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 WAITING = "Number(localStorage['watershed.wait'] || 0)"
-
-
-@pytest.fixture(scope="module")
-def opened(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    collector = CollectorProcess(shared_broker.login, tmp_path_factory.mktemp("tracked"))
-    with open_shop(collector, shared_broker) as made:
-        made.attributes = 'crossorigin data-region="DE" data-consent="given"'
-        yield made
-    assert collector.stop() == 0
-
-
-@pytest.fixture
-def shop(opened: Shop, broker: Broker) -> Shop:
-    return opened
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(user_agent=AGENT)
-    yield made
-    made.close()
 
 
 def track(page: Page, path: str, count: int, size: int = 1) -> None:
@@ -184,7 +158,7 @@ def test_a_refusal_is_final(shop: Shop, context: BrowserContext, status: int) ->
     assert page.evaluate(WAITING) == 0
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 503])
+@pytest.mark.parametrize("status", [404, 408, 429, 500, 503])
 def test_what_may_pass_is_tried_again_with_the_same_ids_and_not_before_its_time(
     shop: Shop, context: BrowserContext, broker: Broker, status: int
 ) -> None:
@@ -226,9 +200,51 @@ def test_what_is_older_than_the_collector_takes_is_given_up(shop: Shop, context:
     emptied(page)
 
 
-def test_without_storage_views_are_sent_all_the_same(shop: Shop, context: BrowserContext, broker: Broker) -> None:
+def test_what_happens_again_and_again_is_sent_while_it_does(
+    shop: Shop, context: BrowserContext, broker: Broker
+) -> None:
     since = broker.ends("events.page_view")
-    context.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('blocked') }})")
-    page = shop.visit(context, "/blocked/1")
-    page.evaluate("history.pushState({}, '', '/blocked/2')")
-    assert len(shop.arrived(since, "/blocked/", 2)) == 2
+    page = shop.visit(context, "/steady/start")
+    page.evaluate(
+        """() => {
+            let n = 0;
+            setInterval(() => watershed.track("page_view", {page_name: "/steady/" + n++}), 100);
+        }"""
+    )
+    shop.arrived(since, "/steady/", 30)
+    page.close()
+
+
+def test_a_date_to_come_back_at_is_kept_to_in_every_tab(shop: Shop, context: BrowserContext) -> None:
+    at = datetime.now(UTC) + timedelta(minutes=2)
+    bodies = answering(context, shop, 503, {"Retry-After": format_datetime(at, usegmt=True)})
+    page = shop.visit(context, "/dated")
+    page.wait_for_function(f"{WAITING} > 0")
+    assert page.evaluate(WAITING) >= at.timestamp() // 1 * 1000 - 1000
+    shop.visit(context, "/dated/tab")
+    page.evaluate("new Promise(done => setTimeout(done, 1000))")  # longer than the tracker waits to send
+    assert len(bodies) == 1
+
+
+def test_a_pause_that_a_clock_far_ahead_left_is_over(shop: Shop, context: BrowserContext, broker: Broker) -> None:
+    since = broker.ends("events.page_view")
+    page = shop.visit(context, "/ahead/start")
+    emptied(page)
+    page.evaluate("localStorage['watershed.wait'] = Date.now() + 365 * 864e5")
+    shop.go(page, "/ahead/next")
+    shop.arrived(since, "/ahead/", 2)
+
+
+def test_a_page_that_cannot_read_answers_gives_up_nothing_of_one_that_can(shop: Shop, context: BrowserContext) -> None:
+    bodies = answering(context, shop, 503)
+    page = shop.visit(context, "/read/kept")
+    page.wait_for_function(f"{WAITING} > 0")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: false})")  # or it would be sent as the page goes
+    page.evaluate("delete localStorage['watershed.wait']")
+    shop.attributes = 'data-region="DE"'
+    shop.go(page, "/read/blind")
+    page.wait_for_function(f"{WAITING} > 0")  # it sent what was there first, and knows that nobody took it
+    assert len(bodies) > 1
+    assert all("/read/kept" in body for body in bodies)
+    assert "/read/kept" in page.evaluate("JSON.stringify(localStorage)")
+    context.unroute_all()

@@ -120,6 +120,12 @@ def test_metrics_follow_the_day(made: list[Made]) -> None:
     assert mean(by_hour[2]) > mean(by_hour[0]) + 5
 
 
+@pytest.fixture(scope="module")
+def usual() -> list[Made]:
+    """A minute of a usual day."""
+    return _live(None)
+
+
 def _live(scenario: str | None, seconds: int = 60, after: int = 0) -> list[Made]:
     happening = SCENARIOS[scenario] if scenario else None
     stream = live(3, START, 150.0, REGISTRY, happening, after=after)
@@ -131,38 +137,82 @@ def _views(made: list[Made], *, bots: bool) -> int:
     return sum(data.get("is_bot", False) is bots for data in found)
 
 
-def test_a_bot_storm_shows_among_the_bots_and_not_among_people() -> None:
-    usual, storm = _live(None), _live("bot-storm")
+def _of(made: list[Made], type_: str) -> list[dict[str, Any]]:
+    return [m.event["data"] for m in made if m.event["event_type"] == type_]
+
+
+def _times(made: list[Made], usual: list[Made], type_: str) -> float:
+    """How many times as many events of a type as on a usual day."""
+    return len(_of(made, type_)) / len(_of(usual, type_))
+
+
+def test_a_bot_storm_is_eight_times_the_views_by_forty_bots_and_none_by_people(usual: list[Made]) -> None:
+    storm = _live("bot-storm")
+    assert _times(storm, usual, "page_view") == pytest.approx(8, abs=0.1)
     assert _views(storm, bots=True) > 20 * _views(usual, bots=True)
     assert 0.9 < _views(storm, bots=False) / _views(usual, bots=False) < 1.1
+    new = [data for data in _of(storm, "page_view") if str(data.get("visitor_id")).startswith("b-storm-")]
+    assert len(new) == pytest.approx(7 * len(_of(usual, "page_view")), rel=0.05)
+    assert len({data["visitor_id"] for data in new}) == 40
+    assert {(data["page_name"], data["is_bot"]) for data in new} == {("/pricing", True)}
+    people = {data.get("visitor_id") for data in _of(storm, "page_view") if not data.get("is_bot")}
+    assert not any(str(visitor).startswith("b-storm-") for visitor in people)
+    assert _times(storm, usual, "purchase") == pytest.approx(1, abs=0.2)
 
 
-def test_an_outage_shows_in_errors_and_stops_purchases() -> None:
-    usual, outage = _live(None), _live("outage")
-    assert not [m for m in outage if m.event["event_type"] == "purchase"]
-    assert _views(outage, bots=False) < 0.6 * _views(usual, bots=False)
-    requests = [m for m in outage if m.event["event_type"] == "request_log" and m.at == _nearly(m)]
-    failing = {service: _share_of_errors(requests, service) for service in ("shop", "search")}
-    assert failing["shop"] > 0.7
+def test_in_an_outage_one_service_fails_slowly_half_the_views_stay_away_and_nothing_is_sold(usual: list[Made]) -> None:
+    outage = _live("outage")
+    assert _of(usual, "purchase") and not _of(outage, "purchase")
+    assert not _of(outage, "refund")
+    assert _times(outage, usual, "page_view") == pytest.approx(0.5, abs=0.05)
+    assert _times(outage, usual, "signup") < 0.5
+    now = [m for m in outage if not _is_late(m)]
+    failing = {service: _errors(now, service) for service in ("shop", "search")}
+    assert 0.7 < failing["shop"] < 0.9, "four of five"
     assert failing["search"] < 0.05
+    assert _median_ms(now, "shop") > 3_000
+    assert _median_ms(now, "search") < 300
+    assert {data["status"] for data in _of(now, "request_log")} >= {502, 503, 504}
 
 
-def _nearly(one: Made) -> datetime:
-    """When it was sent, if it occurred just then; the spelling may cut microseconds."""
-    return one.at if one.at - _at(one) < timedelta(seconds=1) else _at(one)
+def test_what_was_on_its_way_before_a_scenario_is_as_usual() -> None:
+    late = [m for m in _live("outage", 300) if _is_late(m)]
+    assert len(_of(late, "request_log")) > 5
+    assert _errors(late, "shop") < 0.2, "it occurred before the outage, and says so by its own time"
 
 
-def _share_of_errors(requests: list[Made], service: str) -> float:
-    statuses = [m.event["data"]["status"] for m in requests if m.event["data"]["service"] == service]
+def test_what_a_launch_adds_is_not_late_or_it_would_come_from_before(usual: list[Made]) -> None:
+    launch = _live("launch-day")
+    late = {name: sum(map(_is_late, made)) for name, made in (("usual", usual), ("launch", launch))}
+    assert 0 < late["launch"] < 1.6 * late["usual"], "as many as ever, although thrice the events"
+
+
+def _is_late(one: Made) -> bool:
+    """It occurred before it was sent; the spelling may cut a millisecond."""
+    return one.at - _at(one) > timedelta(seconds=1)
+
+
+def _errors(made: list[Made], service: str) -> float:
+    statuses = [data["status"] for data in _of(made, "request_log") if data["service"] == service]
     return sum(status >= 500 for status in statuses) / len(statuses)
 
 
-def test_a_launch_day_shows_in_views_and_signups() -> None:
-    usual, launch = Counter(m.event["event_type"] for m in _live(None)), _live("launch-day")
-    types = Counter(m.event["event_type"] for m in launch)
-    assert types["page_view"] > 2.5 * usual["page_view"]
-    assert types["signup"] > 3 * usual["signup"]
-    assert sum(m.event["data"].get("page_name") == "/launch" for m in launch) > 0.4 * types["page_view"]
+def _median_ms(made: list[Made], service: str) -> float:
+    return median(data["duration_ms"] for data in _of(made, "request_log") if data["service"] == service)
+
+
+def test_a_launch_day_is_thrice_the_views_most_of_them_of_one_page_from_the_news(usual: list[Made]) -> None:
+    launch = _live("launch-day")
+    times = {type_: _times(launch, usual, type_) for type_ in ("page_view", "signup", "purchase", "request_log")}
+    assert times == pytest.approx({"page_view": 3, "signup": 5, "purchase": 4, "request_log": 3}, rel=0.1)
+    assert _times(launch, usual, "metric") == pytest.approx(1, rel=0.1)
+    views = _of(launch, "page_view")
+    of_launch = [data for data in views if data["page_name"] == "/launch"]
+    assert len(of_launch) > 0.5 * len(views)
+    assert {data["referrer"] for data in of_launch} == {"https://news.example/launch"}
+    assert not any(data.get("is_bot") for data in of_launch)
+    by_referral = [data.get("channel") == "referral" for data in _of(launch, "signup")]
+    assert sum(by_referral) > 0.9 * len(by_referral)
 
 
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 from collector.import_file import FileImporter, Imported, survey
 from collector.import_map import Layout, MappingError
 from collector.import_rows import RowsError, format_of, rows
-from collector.sender import Sender
+from collector.sender import MAX_BODY_BYTES, Away, Sender
 from contracts.parse import HERE
 from contracts.registry import Registry
 from contracts.validate import EventValidator
@@ -176,9 +176,122 @@ def test_a_dry_run_finds_the_same_bad_rows(tmp_path: Path) -> None:
     assert imported(file, Collector()).first_bad == dry.first_bad
 
 
-def test_a_row_without_a_time_is_no_history(tmp_path: Path) -> None:
-    done = imported(_csv(tmp_path / "h.csv", HEAD, LINE.removeprefix(AT)), Collector())
-    assert done.bad == 1
+def test_a_row_without_a_time_or_ahead_of_it_is_no_history(tmp_path: Path) -> None:
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    done = imported(_csv(tmp_path / "h.csv", HEAD, LINE.removeprefix(AT), LINE.replace(AT, ahead)), Collector())
+    assert [bad.number for bad in done.first_bad] == [2, 3]
+    assert "no column gives the time" in done.first_bad[0].reasons[0]
+    assert done.first_bad[1].reasons == ["/occurred_at lies ahead"]
+
+
+def test_lines_of_json_that_are_no_rows_are_found_by_their_number(tmp_path: Path) -> None:
+    collector = Collector()
+    row = {"occurred_at": AT, **PURCHASE}
+    cheap = {**row, "amount": "cheap"}
+    lines = ("", json.dumps(row), "{no json", "[1]", "  ", "7", json.dumps(cheap), json.dumps({**row, "x": None}))
+    done = imported(_csv(tmp_path / "h.ndjson", *lines), collector)
+    assert (done.rows, done.valid) == (6, 2), "empty lines are no rows, and a null is no value"
+    assert [bad.number for bad in done.first_bad] == [3, 4, 6, 7]
+    assert [number for number, _ in collector.bad] == ["3", "4", "6", "7"]
+    assert [text for _, text in collector.bad[:3]] == [b"{no json", b"[1]", b"7"]
+
+
+def test_rows_of_parquet_are_found_by_their_number_and_what_json_has_not_is_no_event(tmp_path: Path) -> None:
+    collector = Collector()
+    at = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+    row = {"occurred_at": at, **PURCHASE, "amount": 19.9, "quantity": 2.0, "user_id": b"007", "subdivision": None}
+    changes: list[dict[str, Any]] = [
+        {"quantity": 2.5}, {"amount": float("nan")}, {"amount": float("inf")}, {"user_id": b"\xff"}, {"region": None}
+    ]  # fmt: skip
+    path = tmp_path / "h.parquet"
+    pq.write_table(pa.Table.from_pylist([row, *({**row, **change} for change in changes), row]), path)
+    done = imported(path, collector)
+    assert (done.rows, done.valid) == (7, 2)
+    assert [bad.number for bad in done.first_bad] == [2, 3, 4, 5, 6]
+    for bad, name in zip(done.first_bad, ("quantity", "amount", "amount", "user_id", "region"), strict=True):
+        assert name in str(bad.reasons)
+    assert json.loads(collector.bad[1][1])["data"]["amount"] == "nan"
+    assert [event["data"] for event in collector.events.values()] == [{**PURCHASE, "amount": "19.9"}] * 2
+
+
+def test_what_spreadsheets_write_is_read(tmp_path: Path) -> None:
+    collector = Collector()
+    file = _csv(tmp_path / "h.csv", f"\ufeff{HEAD},subdivision", f"{LINE},", "", f"{LINE},")
+    done = imported(file, collector)
+    assert (done.rows, done.valid) == (2, 2), done.first_bad
+    assert all(event["data"] == PURCHASE for event in collector.events.values()), "an empty cell is no value"
+
+
+def test_numbers_and_times_that_are_none_are_bad_rows_and_end_nothing(tmp_path: Path) -> None:
+    lines = [LINE.replace(",2,", f",{quantity},") for quantity in ("many", "2.5", "1e30", "")]
+    lines += [LINE.replace(AT, at) for at in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00")]
+    done = imported(_csv(tmp_path / "h.csv", HEAD, *lines, LINE), Collector())
+    assert (done.rows, done.valid, done.bad) == (7, 1, 6)
+    epoch = [LINE.replace(AT, at) for at in ("soon", "nan", "1e400", "9" * 40)]
+    done = imported(_csv(tmp_path / "h.csv", HEAD, *epoch, LINE.replace(AT, "1e9")), None, time_format="epoch")
+    assert (done.rows, done.bad) == (5, 5), "the last is of 2001"
+    assert [bad.reasons[0].split()[0] for bad in done.first_bad] == ["/occurred_at"] * 5
+
+
+def test_an_offset_in_the_file_goes_before_the_zone_of_those_without(tmp_path: Path) -> None:
+    collector = Collector()
+    lines = [LINE.replace(AT, at) for at in ("2026-11-01T12:30:00Z", "2026-11-01T07:30-05:00", "2026-11-01T13:30")]
+    imported(_csv(tmp_path / "h.csv", HEAD, *lines), collector, zone=ZoneInfo("Europe/Vienna"))
+    assert [event["occurred_at"] for event in collector.events.values()] == [AT] * 3
+
+
+def test_two_columns_of_one_field_make_a_bad_row_and_a_constant_gives_way(tmp_path: Path) -> None:
+    collector = Collector()
+    file = _csv(tmp_path / "h.csv", f"{HEAD},net", f"{LINE},15.00", f"{LINE},", f"{LINE.removesuffix('DE')},")
+    done = imported(file, collector, columns={"net": "amount"}, constants={"region": "AT"})
+    assert [(bad.number, bad.reasons) for bad in done.first_bad] == [
+        (2, ["amount is given by columns amount and net: --ignore one"])
+    ]
+    assert json.loads(collector.bad[0][1])["net"] == "15.00", "the row as it stands there"
+    assert [event["data"]["region"] for event in collector.events.values()] == ["DE", "AT"]
+    assert imported(file, None, columns={"net": "amount"}, ignored=frozenset({"net"})).first_bad[0].number == 4
+
+
+def test_of_many_bad_rows_the_first_are_shown_and_all_are_counted_and_handed_over(tmp_path: Path) -> None:
+    collector = Collector()
+    done = imported(_csv(tmp_path / "h.csv", HEAD, *["too,few"] * 50, LINE), collector)
+    assert (done.bad, len(done.first_bad), done.valid) == (50, 10, 1)
+    assert done.reasons == {"has 2 cells, not 8": 50}
+    assert [number for number, _ in collector.bad] == [str(number) for number in range(2, 52)]
+
+
+def test_a_bad_row_of_any_size_ends_nothing(tmp_path: Path) -> None:
+    collector = Collector()
+    lines = ("x" * 2_000_000, json.dumps({"occurred_at": AT, **PURCHASE}))
+    done = imported(_csv(tmp_path / "h.ndjson", *lines), collector)
+    assert (done.valid, done.bad) == (1, 1)
+    assert len(collector.bad[0][1]) == MAX_BODY_BYTES, "what the collector takes of it"
+    done = imported(_csv(tmp_path / "h.csv", HEAD, '""', LINE), collector)
+    assert (done.valid, done.bad) == (1, 1)
+    assert collector.bad[1] == ("2", b"-"), "a request needs a body"
+
+
+def test_an_import_that_was_broken_off_is_done_again_and_counts_once(tmp_path: Path) -> None:
+    file = _csv(tmp_path / "h.csv", HEAD, *[LINE.replace("p-1", f"p-{n // 2}") for n in range(1000)])
+
+    class Leaving(Collector):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            if self.sent >= 600:
+                raise httpx.ConnectError("away")
+            return super().__call__(request)
+
+    collector = Leaving()
+    layout, found = Layout(REGISTRY.newest("purchase")), survey(rows(file, "csv"), "purchase")
+    with (
+        Sender("http://c", "key", 300, patience=0.0, transport=httpx.MockTransport(collector)) as sender,
+        pytest.raises(Away),
+    ):
+        FileImporter(layout, REGISTRY, found, sender).run(rows(file, "csv"))
+    whole = Collector()
+    whole.events = dict(collector.events)
+    assert len(whole.events) == 600
+    imported(file, whole)
+    assert len(whole.events) == 1000, "the identical rows of a pair are two, in both runs the same two"
 
 
 def test_bytes_that_are_no_text_spoil_their_row_only(tmp_path: Path) -> None:
@@ -210,6 +323,12 @@ def test_what_is_damaged_or_of_another_format_is_said(tmp_path: Path) -> None:
     for path in (cut, tmp_path / "none.parquet", _csv(tmp_path / "twice.csv", "a,a", "1,2")):
         with pytest.raises(RowsError):
             list(rows(path, format_of(path)))
+    (tmp_path / "empty.csv").write_bytes(b"")
+    with pytest.raises(RowsError, match="name the columns"):
+        list(rows(tmp_path / "empty.csv", "csv"))
+    unclosed = _csv(tmp_path / "unclosed.csv", HEAD, LINE, LINE.replace("a-1", '"a-1'), *[LINE] * 5000)
+    with pytest.raises(RowsError, match="line 3: field larger than field limit"):
+        list(rows(unclosed, "csv"))
     with pytest.raises(RowsError, match="what format"):
         format_of(tmp_path / "history.dat")
 
@@ -219,19 +338,19 @@ def test_rows_are_read_as_they_are_sent(tmp_path: Path, monkeypatch: pytest.Monk
     at = datetime(2026, 11, 1, tzinfo=UTC)
     pq.write_table(pa.Table.from_pylist([{"occurred_at": at, "page_name": f"/{n}"} for n in range(3000)]), path)
     monkeypatch.setattr("collector.import_rows.ROWS_AT_ONCE", 100)
-    batches, ahead = 0, []
+    read, ahead = 0, []
     whole = pq.ParquetFile.iter_batches
 
     def counted(*words: Any, **more: Any) -> Iterator[pa.RecordBatch]:
-        nonlocal batches
+        nonlocal read
         for batch in whole(*words, **more):
-            batches += 1
+            read += batch.num_rows
             yield batch
 
     class Watching(Collector):
         def __call__(self, request: httpx.Request) -> httpx.Response:
             answer = super().__call__(request)
-            ahead.append(batches * 100 - self.sent)
+            ahead.append(read - self.sent)
             return answer
 
     layout = Layout(REGISTRY.newest("page_view"), constants={"region": "DE"})

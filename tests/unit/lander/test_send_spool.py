@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,84 @@ def test_a_spool_is_one_senders_at_a_time(collector: Collector, tmp_path: Path) 
         sender(collector, tmp_path)
     with sender(collector, tmp_path):
         pass
+
+
+def test_a_batch_and_every_name_on_the_way_to_it_are_on_the_disk_before_it_is_sent(
+    collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = tmp_path / "var" / "spool"
+    synced: list[tuple[Path, list[str]]] = []
+    really = os.fsync
+
+    def watched(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        inside = sorted(each.suffix for each in path.iterdir()) if path.is_dir() else [path.read_text()]
+        synced.append((path.relative_to(tmp_path), inside))
+        really(descriptor)
+
+    before_request: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        before_request.append(len(synced))
+        return collector(request)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with Sender("http://collector", "key", transport=httpx.MockTransport(answer), spool=spool) as one:
+        assert synced == [(Path(), [""]), (Path("var"), [""])], "the new folder is in its parent, and that in its own"
+        del synced[:]
+        one.send([event(1)])
+    (batch, whole), (folder, names) = synced
+    assert batch.parent == folder == Path("var/spool")
+    assert [json.loads(text) for text in whole] == [[event(1)]], "all of it was written when the file was synced"
+    assert batch.suffix == ".part", "it is no batch before it is on the disk"
+    assert ".json" in names and ".part" not in names, "its name was there when the folder was synced"
+    assert before_request == [2]
+
+
+def test_a_batch_that_a_killed_process_wrote_by_half_is_no_batch(collector: Collector, tmp_path: Path) -> None:
+    half = tmp_path / "00000000000000000001-abcdef01.part"
+    half.write_bytes(b'[{"event_id": "id-')
+    with sender(collector, tmp_path) as one:
+        assert one.send([event(1)]).accepted == 1
+    assert collector.ids == ["id-1"]
+    assert not half.exists(), "nobody else would ever take it away"
+
+
+def test_what_earlier_runs_left_counts_for_the_bound_and_what_was_sent_makes_room(
+    collector: Collector, tmp_path: Path
+) -> None:
+    room = 800
+    collector.status = 503
+    with sender(collector, tmp_path, spool_bytes=room) as first:
+        first.send(event(n) for n in range(6))
+    with sender(collector, tmp_path, spool_bytes=room) as second, pytest.raises(SpoolFull):
+        second.send([event(6), event(7)])
+    collector.status = 200
+    with sender(collector, tmp_path, spool_bytes=room) as third:
+        assert third.send(event(n) for n in range(100, 150)).accepted == 56
+    assert collector.ids == [f"id-{n}" for n in (*range(6), *range(100, 150))]
+
+
+def test_what_was_set_aside_makes_room(collector: Collector, tmp_path: Path) -> None:
+    with sender(collector, tmp_path, spool_bytes=300) as one:
+        for n in range(5):
+            collector.status = 422
+            with pytest.raises(Refused):
+                one.send([event(n)])
+        collector.status = 200
+        assert one.send([event(9)]).accepted == 1
+    assert len(list((tmp_path / REFUSED).iterdir())) == 5
+
+
+def test_batches_keep_their_order_when_the_clock_is_put_back(
+    collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backwards = iter(range(10**19, 0, -(10**9)))
+    monkeypatch.setattr(time, "time_ns", lambda: next(backwards))
+    collector.status = 503
+    with sender(collector, tmp_path) as first:
+        first.send(event(n) for n in range(20))
+    collector.status = 200
+    with sender(collector, tmp_path) as second:
+        second.drain()
+    assert collector.ids == [f"id-{n}" for n in range(20)]

@@ -58,7 +58,9 @@ def test_a_batch_never_outgrows_a_request() -> None:
     assert len(sizes) > 3
 
 
-@pytest.mark.parametrize("trouble", [httpx.ConnectError("away"), httpx.ReadTimeout("slow"), 503, 429])
+@pytest.mark.parametrize(
+    "trouble", [httpx.ConnectError("away"), httpx.ReadTimeout("slow"), 408, 429, 500, 501, 503, 507, 520, 599]
+)
 def test_what_passes_by_itself_is_tried_again_with_the_same_ids(trouble: Exception | int) -> None:
     seen: list[list[str]] = []
 
@@ -79,13 +81,14 @@ def test_what_passes_by_itself_is_tried_again_with_the_same_ids(trouble: Excepti
 
 def test_the_collector_says_how_long_to_wait() -> None:
     pauses: list[float] = []
-    answers = iter([httpx.Response(429, headers={"Retry-After": "7"})])
+    answers = iter([httpx.Response(429, headers={"Retry-After": "7"})] * 20)
 
     def answer(request: httpx.Request) -> httpx.Response:
         return next(answers, None) or accept(request)
 
-    sender(answer, pauses).send([event(1)])
-    assert 7 <= pauses[0] < 8
+    sender(answer, pauses, patience=1e9).send([event(1)])
+    assert 7 <= min(pauses) <= max(pauses) < 8
+    assert len(set(pauses)) > 1, "those who were all sent away do not all come back at once"
 
 
 def test_no_pause_is_longer_than_ten_seconds_however_often_it_was_tried() -> None:
@@ -175,3 +178,40 @@ def test_events_stay_as_they_are_when_nothing_is_to_be_minted() -> None:
         return httpx.Response(200, json={"results": [{"status": "accepted"}]})
 
     assert sender(answer, mint=False).send([{"event_type": "page_view"}]).accepted == 1
+
+
+def test_what_is_minted_leaves_the_events_own_time() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        (sent,) = events_of(request)
+        assert sent.pop("event_id")
+        assert sent == {k: v for k, v in event(1).items() if k != "event_id"}
+        return httpx.Response(200, json={"results": [{"status": "accepted"}]})
+
+    without_id = {k: v for k, v in event(1).items() if k != "event_id"}
+    assert sender(answer).send([without_id]).accepted == 1
+
+
+@pytest.mark.parametrize("batch", [0, 1001])
+def test_a_batch_that_no_collector_takes_is_refused_at_once(batch: int) -> None:
+    with pytest.raises(ValueError, match="1 to 1000"):
+        sender(accept, batch=batch)
+
+
+def test_one_event_that_is_refused_without_a_verdict_is_a_rejection_and_the_next_goes_on() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        (sent,) = events_of(request)
+        return httpx.Response(400, text="no JSON at all") if sent["event_id"] == "id-1" else accept(request)
+
+    report = sender(answer, batch=1).send([event(1), event(2)])
+    assert (report.accepted, report.rejected) == (1, 1)
+    assert report.samples[0]["reasons"][0]["message"] == "no JSON at all"
+
+
+def test_of_many_rejections_only_the_first_few_are_kept() -> None:
+    rejected = {"status": "rejected", "reasons": [{"pointer": "", "keyword": "x"}]}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, json={"results": [rejected] * len(events_of(request))})
+
+    report = sender(answer).send(event(n) for n in range(1000))
+    assert (report.rejected, len(report.samples), report.reasons) == (1000, 20, {"x": 1000})
