@@ -15,11 +15,15 @@ A run that fails loses nothing: its claim is taken over by the next. What the ga
 `ledger.gate_results` under the run id, which each task's *Rendered Templates* show.
 """
 
+import os
 from datetime import timedelta
+from pathlib import Path
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, chain
 from incidents import timed_out
 from wiring import DEFAULTS, MACROS, MARTS, ROLLUPS, RUN_UUID, START, WatershedOperator
+
+ARTIFACTS = Path(os.environ["DBT_MANIFEST"]).parent
 
 with DAG(
     dag_id="build_marts",
@@ -53,8 +57,9 @@ with DAG(
     build = WatershedOperator(
         task_id="build",
         doc_md="One dbt run of the claimed periods, into `marts_build`.",
-        arguments=["marts", "build", "--run-id", RUN_UUID, "--json"],
+        arguments=["marts", "build", "--run-id", RUN_UUID, "--run-results", f"{ARTIFACTS}/run_results.json", "--json"],
         room="dbt",
+        dbt_artifacts=ARTIFACTS,
     )
     gate_marts = WatershedOperator(
         task_id="gate_marts",

@@ -13,16 +13,13 @@ so that a long rebuild shows how far it is and goes on where it failed (clear th
 
 import os
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG, chain
 from cosmos.airflow.task_group import DbtTaskGroup
 from cosmos.config import ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
 from incidents import timed_out
-from wiring import DEFAULTS, MACROS, MARTS, RUN_UUID, START, NoRunOf, WatershedOperator
-
-PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
+from wiring import DEFAULTS, MACROS, MARTS, PROJECT, RUN_UUID, START, NoRunOf, WatershedOperator
 
 with DAG(
     dag_id="rebuild_marts",

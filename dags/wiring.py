@@ -9,6 +9,7 @@ import os
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import Any
 
 import command
@@ -18,6 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pendulum import datetime
 
 START = datetime(2026, 1, 1, tz="UTC")
+PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 ROLLUPS = Asset("rollups")
 MARTS = Asset("marts")
 
@@ -89,6 +91,7 @@ class WatershedOperator(BaseOperator):
         says why there was nothing (``because``), so does the task.
     :param links: names of the buttons that the task's page has; addresses in the result's ``links``, or LINKS.
     :param aside_of: the id of a DAG; while one of its runs is at work this task does nothing and is skipped.
+    :param dbt_artifacts: the folder of what dbt writes of a run of this task, for its lineage.
     """
 
     template_fields = ("arguments",)
@@ -102,16 +105,19 @@ class WatershedOperator(BaseOperator):
         nothing_without: str | None = None,
         aside_of: str | None = None,
         links: Sequence[str] = (),
+        dbt_artifacts: Path | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.operator_extra_links = tuple(ResultLink(label) for label in links)
         self.found: dict[str, str] = {}
+        self.result: dict[str, Any] = {}
         self.arguments = arguments
         self.room = room
         self.nothing_without = nothing_without
         self.aside_of = aside_of
         self.stood_aside = False
+        self.dbt_artifacts = dbt_artifacts
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the command; the result also goes onto the event of each asset that the task updates."""
@@ -125,8 +131,10 @@ class WatershedOperator(BaseOperator):
             raise AirflowFailException(str(error)) from error
         except command.CommandFailed as error:
             if error.result is not None:
+                self.result = error.result
                 task_instance.xcom_push(key="return_value", value=error.result)
             raise
+        self.result = result
         self.found = dict(result.get("links") or {})
         plain = {name: value for name, value in result.items() if isinstance(value, int | float | str)}
         log.info("%s", ", ".join(f"{name}: {value}" for name, value in plain.items()))
@@ -140,6 +148,14 @@ class WatershedOperator(BaseOperator):
         for asset in self.outlets:
             context["outlet_events"][asset].extra = result
         return result
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Called by OpenLineage's listener when the task has ended, in whatever way."""
+        import lineage  # the library, which only the process that tells of it need import
+
+        if self.dbt_artifacts is not None:
+            lineage.send(lineage.of_dbt(self.dbt_artifacts, PROJECT, lineage.parent(task_instance)))
+        return lineage.of_result(self.result)
 
 
 class NoRunOf(BaseSensorOperator):

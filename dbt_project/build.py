@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -27,15 +28,26 @@ class Build:
         return {"models": len(self.seconds), "seconds": self.seconds}
 
 
-def build(settings: DbtSettings, run_id: UUID, *, full_refresh: bool = False, patience: float = 0) -> Build:
+def build(
+    settings: DbtSettings,
+    run_id: UUID,
+    *,
+    full_refresh: bool = False,
+    patience: float = 0,
+    run_results: Path | None = None,
+) -> Build:
     """Build the claim of ``run_id`` into ``marts_build``: the models that its event types feed.
 
     With ``full_refresh`` every model is built from all there is.
 
     ``patience``: seconds to wait for another build to end, since two would write the same candidates.
+    ``run_results``: where dbt's own results of this run are written, also those of a run that fails; where dbt does not
+    get to run, no file is there.
 
     :raises DbtFailed: a model failed, or another build is running.
     """
+    if run_results is not None:
+        run_results.unlink(missing_ok=True)
     with psycopg.connect(settings.dbt_dsn, autocommit=True) as lock:
         milliseconds = max(1, round(1000 * patience))  # 0 would be for ever
         lock.execute("select set_config('lock_timeout', %s, false)", (f"{milliseconds}ms",))
@@ -47,22 +59,30 @@ def build(settings: DbtSettings, run_id: UUID, *, full_refresh: bool = False, pa
             ) from error
         chosen = () if full_refresh else selection(lock, settings.dbt_dir, run_id)
         os.environ["DBT_RUN_ID"] = str(run_id)  # what int_claimed_hours reads
-        # Nobody reads what dbt would write of the run: to spell its manifest out costs as much as some models.
+        # Not all that dbt would write of the run: to spell its manifest out costs as much as some models.
         arguments = ["run", "--no-write-json"]
         if chosen:
             arguments += ["--select", *chosen]
-        done = run_dbt(settings, [*arguments, "--full-refresh"] if full_refresh else arguments)
+        if full_refresh:
+            arguments.append("--full-refresh")
+        done = run_dbt(settings, arguments, run_results=run_results)
         if not chosen:
             remember_built_whole(settings.dbt_dir)
         return done
 
 
-def run_dbt(settings: DbtSettings, arguments: Sequence[str], target: str = "target") -> Build:
+def run_dbt(
+    settings: DbtSettings, arguments: Sequence[str], target: str = "target", run_results: Path | None = None
+) -> Build:
     """Run one dbt command on our project and profile; it writes into ``target``, a folder of dbt's.
+
+    ``run_results``: also write dbt's results of a run there.
 
     :raises DbtFailed: see there.
     """
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - a second of CPU that the commands beside this need not pay
+    # Only now: a second of CPU that the commands beside this need not pay.
+    from dbt.artifacts.schemas.run import RunExecutionResult  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     os.environ["DBT_DSN"] = settings.dbt_dsn  # what profiles.yml reads
     settings.dbt_dir.mkdir(parents=True, exist_ok=True)
@@ -77,6 +97,9 @@ def run_dbt(settings: DbtSettings, arguments: Sequence[str], target: str = "targ
     result = dbtRunner().invoke([*quiet, *arguments, *options])
     if result.exception is not None:
         raise DbtFailed(f"dbt {arguments[0]}: {result.exception}") from result.exception
+    if run_results is not None and isinstance(result.result, RunExecutionResult):
+        run_results.parent.mkdir(parents=True, exist_ok=True)
+        result.result.write(str(run_results))
     nodes = list(getattr(result.result, "results", []))
     failed = [f"{node.node.name}: {node.message}" for node in nodes if node.status in ("error", "fail", "skipped")]
     if failed or not result.success:

@@ -16,10 +16,11 @@ import psycopg
 
 from contracts.model import Contract
 from runtime import log
-from spark_jobs.catalog import catalog_dsn, metadata_locations
+from spark_jobs.catalog import CATALOG, catalog_dsn, metadata_locations
 from spark_jobs.load_rejects import TABLE as REJECTS
 from spark_jobs.load_rejects import RejectsLoad, load_rejects
 from spark_jobs.settings import LoadSettings
+from warehouse.ddl import SCHEMA as ROLLUPS
 from warehouse.load_state import SESSION, Busy, nothing_new, states
 from warehouse.loads import Load
 
@@ -34,6 +35,7 @@ class Summary:
     """What one run did. ``failed`` names the types that broke, with why; the others are loaded all the same.
 
     ``rejects`` is what counting the rejected events came to; None: it was not asked for, or is ``busy`` or ``failed``.
+    ``ways``: from which table of the lake, as Spark calls it, into which of the warehouse rows were written.
     """
 
     run_id: UUID
@@ -42,6 +44,7 @@ class Summary:
     busy: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     rejects: RejectsLoad | None = None
+    ways: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0
 
     def as_json(self) -> dict[str, object]:
@@ -54,6 +57,8 @@ class Summary:
             "idle": self.idle,
             "busy": self.busy,
             "failed": self.failed,
+            "reads": [lake for lake, _ in self.ways],
+            "writes": [rollup for _, rollup in self.ways],
             **(self.rejects.as_json() if self.rejects else {}),
             "seconds": round(self.seconds, 3),
         }
@@ -85,6 +90,8 @@ def load_with_rejects(contracts: Iterable[Contract], settings: LoadSettings, *, 
     started = time.monotonic()
     try:
         summary.rejects = load_rejects(contracts, settings, recount=recount)
+        if summary.rejects.hours_counted:
+            summary.ways.append((f"{CATALOG}.{REJECTS}", "ledger.rejects"))
     except Busy:
         summary.busy.append(REJECTS)
     except Exception as error:
@@ -156,6 +163,8 @@ def _more(future: "Future[bool]", one: "TypeLoad", summary: Summary) -> bool:
         if future.result():
             return True
         summary.loads.append(one.load)
+        if one.load.minutes_recomputed:
+            summary.ways.append((f"{CATALOG}.{one.contract.table}", f"{ROLLUPS}.{one.contract.rollup_table}"))
     except Busy:
         summary.busy.append(type_)
     except Exception as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from stack import environment
+from stack import environment, lineage
 from stack.programs import Part, Program, StackError, Step, code, run_step
 from stack.secrets import write_private
 from stack.servers import postgres
@@ -92,11 +92,12 @@ def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[s
             "base_log_folder": str(place / "logs"),
             "colored_console_log": "False",
             "dag_processor_child_process_log_directory": str(place / "logs" / "dag_processor"),
-            # A line for each of the execution API's requests would be half of all that is logged.
-            "namespace_levels": "http.access=WARNING",
+            # A line for each of the execution API's requests, or for each event of lineage, would be half of all logs.
+            "namespace_levels": "http.access=WARNING airflow.providers.openlineage=WARNING openlineage=WARNING",
         },
         # Its cache would be written each time that rebuild_marts is parsed; there is a manifest.
         "cosmos": {"enable_cache": "False", "enable_telemetry": "False"},
+        # The scheduler tells of runs, and its workers of tasks: see lineage.py. It costs the others memory for nothing.
         "openlineage": {"disabled": "True", "namespace": "watershed"},
     }
 
@@ -190,7 +191,7 @@ def programs(settings: StackSettings, secrets: Mapping[str, str]) -> list[Progra
 
     server = "airflow-api-server"
     needed = (server, "warehouse-schema", "spark-connect")
-    more = {**of_rooms(settings, secrets), **of_alerts(settings)}
+    more = {**of_rooms(settings, secrets), **of_alerts(settings), **lineage.variables(settings, secrets)}
     return [
         program("api-server", "metadatabase", (), (BOOTSTRAP,)),
         program("dag-processor", "dag_processor", (), (server,), of_alerts(settings)),

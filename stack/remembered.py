@@ -14,7 +14,7 @@ from stack.settings import StackSettings
 FILE = "settings.json"
 OF_THE_COMMAND = {"watershed_state", "ready_seconds", "disk_needed_mb"}
 """How a command goes about it; the servers know nothing of them."""
-_TELLING = ("smtp_", "mail_", "alert")
+_TELLING = ("smtp_", "mail_", "alert", "openlineage_")
 AT_THE_NEXT_UP = {"kafka_open"} | {name for name in StackSettings.model_fields if name.startswith(_TELLING)}
 """What a running stack takes up: it moves no server from where the others look for it."""
 

@@ -44,6 +44,26 @@ class StackSettings(MailSettings):
     spark_cores: int = Field(default=2, ge=1, description="Threads of the resident Spark Connect server")
     alert_webhook_url: str = Field(default="", description="URL that Airflow's alerts are posted to; empty: none")
     alert_runbook_url: str = Field(default="", description="Where `docs/operations.md` can be read, for the alerts")
+    openlineage_url: str = Field(
+        default="",
+        description="Server that OpenLineage events are posted to, as in `http://marquez:5000`; empty: they go to the "
+        "file `lineage/events.jsonl` in WATERSHED_STATE",
+    )
+    openlineage_endpoint: str = Field(
+        default="api/v1/lineage", description="Path of `OPENLINEAGE_URL` that takes events"
+    )
+    openlineage_key_file: str = Field(
+        default="", description="File that holds the key for `OPENLINEAGE_URL`, sent as a bearer token; empty: none"
+    )
+    openlineage_seconds: float = Field(
+        default=1, gt=0, le=10, description="How long to wait for `OPENLINEAGE_URL`, for each event, in seconds"
+    )
+    openlineage_file_mb: int = Field(
+        default=64,
+        ge=0,
+        description="Size at which the file of OpenLineage events begins anew (the one before is kept), in MiB; 0: no "
+        "file, and without OPENLINEAGE_URL no events",
+    )
     ready_seconds: int = Field(default=180, ge=5, description="How long `make up` waits for one server to be ready")
     disk_needed_mb: int = Field(
         default=2048, ge=0, description="`make up` refuses to start with less free disk than this"

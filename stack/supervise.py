@@ -66,7 +66,7 @@ nocleanup=true
 
     def _section(self, program: Program, priority: int) -> str:
         command = " ".join(_quoted(str(part)) for part in program.argv)
-        environment = ",".join(f"{name}={_quoted(value)}" for name, value in sorted(program.env.items()))
+        environment = ",".join(f"{name}={_value(value)}" for name, value in sorted(program.env.items()))
         return f"""\
 [program:{program.name}]
 command={command}
@@ -223,3 +223,14 @@ def _quoted(text: str) -> str:
     """``text`` as supervisord's configuration wants it: in double quotes, percent signs doubled."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
+
+
+def _value(text: str) -> str:
+    """``text`` as supervisord wants a variable's value: it knows no escapes there, and strips quotes at both ends.
+
+    :raises StackError: when ``text`` has quotes of both kinds, or at an end.
+    """
+    quote = "'" if '"' in text else '"'
+    if quote in text or text != text.strip("'\""):
+        raise StackError(f"supervisord cannot be given a value with such quotes: {text[:40]}…")
+    return quote + text.replace("%", "%%") + quote

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -50,12 +51,15 @@ def build_command(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Build every model anew from all the rollups.")
     ] = False,
+    run_results: Annotated[
+        Path | None, typer.Option(help="Write dbt's results of this run (run_results.json) to this file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build what the run has claimed into marts_build, with dbt."""
     log.configure("marts")
     try:
-        built = build(DbtSettings.read(), run_id, full_refresh=full_refresh)
+        built = build(DbtSettings.read(), run_id, full_refresh=full_refresh, run_results=run_results)
     except (DbtFailed, psycopg.Error) as error:
         raise _failed(error) from error
     _say(built.as_json(), f"{len(built.seconds)} models built for {run_id}", as_json=as_json)
@@ -101,7 +105,7 @@ def publish_command(run_id: RunId, as_json: AsJson = False) -> None:
         f"{sum(done.rows.values())} rows of {len(done.rows)} tenants published, {done.restatements} restated{again}"
     ]
     lines += [f"held: {tenant} because of {reason}" for tenant, reason in sorted(done.held.items())]
-    _say(done.as_json(), "\n".join(lines), as_json=as_json)
+    _say({**done.as_json(), **done.tables()}, "\n".join(lines), as_json=as_json)
 
 
 def _say(result: Mapping[str, object], text: str, *, as_json: bool) -> None:

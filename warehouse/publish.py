@@ -21,13 +21,17 @@ __all__ = ["NotGated", "Publication", "SupersededRun", "publish", "refresh_fresh
 
 @dataclass(frozen=True)
 class Publication:
-    """What one run has published: rows by tenant, and the tenants that were held with the reason."""
+    """What one run has published: rows by tenant, and the tenants that were held with the reason.
+
+    ``marts``: those in which periods were replaced; of a publication that an earlier call made, none.
+    """
 
     run_id: UUID
     rows: dict[str, int]
     held: dict[str, str]
     restatements: int
     repeated: bool = False
+    marts: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """For the command's last line."""
@@ -37,6 +41,13 @@ class Publication:
             "held": self.held,
             "restatements": self.restatements,
             "repeated": self.repeated,
+        }
+
+    def tables(self) -> dict[str, list[str]]:
+        """For the command's last line, too: which tables this was between."""
+        return {
+            "reads": [f"marts_build.{name}" for name in self.marts],
+            "writes": [f"marts.{name}" for name in self.marts],
         }
 
 
@@ -61,9 +72,11 @@ def publish(dsn: str, run_id: UUID) -> Publication:
 def _publish(connection: psycopg.Connection, run_id: UUID, candidate: Candidate) -> Publication:
     rows = dict.fromkeys(candidate.tenants, 0)
     restatements = 0
+    replaced = []
     for mart in MARTS:
         periods = Periods.of(connection, candidate, mart)
         if periods:
+            replaced.append(mart.name)
             restatements += write_restatements(connection, run_id, mart, periods)
             for tenant, written in replace_periods(connection, mart, periods).items():
                 rows[tenant] += written
@@ -81,7 +94,7 @@ def _publish(connection: psycopg.Connection, run_id: UUID, candidate: Candidate)
             [(run_id, tenant, written, None) for tenant, written in sorted(rows.items())]
             + [(run_id, tenant, 0, reason) for tenant, reason in sorted(candidate.held.items())],
         )
-    return Publication(run_id, rows, candidate.held, restatements)
+    return Publication(run_id, rows, candidate.held, restatements, marts=tuple(replaced))
 
 
 def _published_before(connection: psycopg.Connection, run_id: UUID) -> Publication | None:

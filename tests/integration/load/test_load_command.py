@@ -29,8 +29,11 @@ def test_the_last_line_says_what_changed(probe, tenant, watershed, arrival):
     said = json.loads(done.stdout.splitlines()[-1])
     assert (said["changed"], said["minutes_left"], said["failed"]) == (1, 0, {})
     assert said["types"][probe.contract.type]["events_read"] == 1
+    assert said["reads"] == [f"lake.{probe.contract.table}"]
+    assert said["writes"] == [f"rollups.{probe.contract.rollup_table}"]
     again = json.loads(watershed("load", "--json").stdout.splitlines()[-1])
     assert (again["changed"], again["idle"]) == (0, [probe.contract.type])
+    assert again["reads"] == again["writes"] == []
 
 
 def test_a_load_without_json_is_for_people(probe, tenant, watershed, arrival):

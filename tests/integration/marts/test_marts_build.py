@@ -1,7 +1,9 @@
 """dbt builds what is claimed, whole periods of it, and nothing else."""
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -130,6 +132,43 @@ def test_two_builds_at_once_are_refused(warehouse: Warehouse) -> None:
         other.execute("select pg_advisory_lock(hashtextextended('marts_build', 0))")
         with pytest.raises(DbtFailed, match="another"):
             warehouse.build(run_id)
+
+
+def test_dbts_own_results_are_written_of_a_build_of_one_that_failed_and_not_of_one_that_did_not_run(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    results = tmp_path / "artifacts" / "run_results.json"
+    warehouse.load([Minute("a", NOON)])
+    run_id = warehouse.claim().run_id
+    warehouse.build(run_id, run_results=results)
+    first = states(results)
+    assert set(first.values()) == {"success"}
+    assert {"region_hourly", "page_daily"} <= set(first)
+    with psycopg.connect(warehouse.dsns["DBT"], autocommit=True) as owner:
+        owner.execute("alter table marts_build.page_daily add constraint broken check (page_views < 0) not valid")
+        try:
+            with pytest.raises(DbtFailed, match="page_daily"):
+                warehouse.build(run_id, run_results=results)
+        finally:
+            owner.execute("alter table marts_build.page_daily drop constraint broken")
+        assert states(results) == {**first, "page_daily": "error"}
+        owner.execute("select pg_advisory_lock(hashtextextended('marts_build', 0))")
+        with pytest.raises(DbtFailed, match="another"):
+            warehouse.build(run_id, run_results=results)
+    assert not results.exists()
+
+
+def states(results: Path) -> dict[str, str]:
+    """By model, from dbt's ``run_results.json``."""
+    return {each["unique_id"].rsplit(".", 1)[1]: each["status"] for each in json.loads(results.read_text())["results"]}
+
+
+def test_what_was_published_between_which_tables_is_said(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON)])
+    done = warehouse.run(gates=False)
+    assert {"marts_build.region_hourly", "marts_build.page_daily"} <= set(done.tables()["reads"])
+    assert [name.replace("marts_build.", "marts.") for name in done.tables()["reads"]] == done.tables()["writes"]
+    assert "marts.metric_hourly" not in done.tables()["writes"]
 
 
 def test_dbt_data_tests_and_unit_tests_pass(warehouse: Warehouse) -> None:

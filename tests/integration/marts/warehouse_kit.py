@@ -196,7 +196,7 @@ class Warehouse:
         """Claim for a new run, or for ``run_id``."""
         return claim(self.dsns["PUBLISHER"], run_id or uuid4(), **options)
 
-    def build(self, run_id: UUID, **options: bool) -> None:
+    def build(self, run_id: UUID, **options: Any) -> None:
         """Run dbt."""
         build(self.dbt_settings, run_id, **options)
 

@@ -1,7 +1,8 @@
 """Runs in Airflow's environment and prints what the tests of the core environment judge: one JSON object.
 
 ``airflow_side.py facts DAGS_FOLDER`` parses the DAGs and describes them. ``airflow_side.py execute DAGS_FOLDER CASE``
-runs the operator with a context made up here; CASE is a JSON object.
+runs the operator with a context made up here; CASE is a JSON object. ``airflow_side.py lineage DAGS_FOLDER CASES``
+tells of results and of dbt runs, ``airflow_side.py append CONFIG_FOLDER CASE`` fills a file of events.
 """
 
 import json
@@ -55,6 +56,7 @@ def describe(task: Any) -> dict[str, Any]:
         },
         "links": [link.name for link in task.operator_extra_links],
         "full_refresh": getattr(task, "full_refresh", None),
+        "dbt_artifacts": str(getattr(task, "dbt_artifacts", None) or ""),
     }
 
 
@@ -135,6 +137,45 @@ def execute(folder: str, case: dict[str, Any]) -> dict[str, Any]:
     return {**outcome, "words": words} if case.get("words") else outcome
 
 
+def tell(folder: str, cases: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What OpenLineage is told, by case: of a result (``result``), or of a dbt run (``artifacts``).
+
+    A dbt run's events are sent as the environment says, or by the case's own ``transport``.
+    """
+    sys.path.insert(0, folder)
+    import lineage
+    from openlineage.client import OpenLineageClient
+    from openlineage.client.serde import Serde
+
+    outcomes: dict[str, Any] = {}
+    for name, case in cases.items():
+        if "result" in case:
+            found = lineage.of_result(case["result"])
+            outcomes[name] = [[Serde.to_dict(each) for each in side] for side in (found.inputs, found.outputs)]
+            continue
+        above = lineage.ParentRunMetadata(**case["parent"])
+        events = lineage.of_dbt(Path(case["artifacts"]), Path(case["project"]), above)
+        own = case.get("transport")
+        lineage.send(events, OpenLineageClient(config={"transport": own}) if own else None)
+        outcomes[name] = [json.loads(Serde.to_json(event)) for event in events]
+    return outcomes
+
+
+def append(folder: str, case: dict[str, Any]) -> dict[str, Any]:
+    """Append ``events`` numbered events of about ``padding`` bytes to a bounded file."""
+    sys.path.insert(0, folder)
+    import lineage_file
+
+    transport = lineage_file.BoundedFile(
+        lineage_file.BoundedFileConfig.from_dict({"log_file_path": case["path"], "most_bytes": case["most_bytes"]})
+    )
+    for number in range(case["events"]):
+        transport.emit({"by": case["by"], "number": number, "padding": "x" * case["padding"]})
+    return {"appended": case["events"]}
+
+
+ASKED = {"facts": facts, "execute": execute, "lineage": tell, "append": append}
+
 if __name__ == "__main__":
-    outcome = facts(sys.argv[2]) if sys.argv[1] == "facts" else execute(sys.argv[2], json.loads(sys.argv[3]))
+    outcome = ASKED[sys.argv[1]](sys.argv[2], *map(json.loads, sys.argv[3:]))
     sys.stdout.write("\n" + json.dumps(outcome) + "\n")

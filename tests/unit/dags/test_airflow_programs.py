@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stack import airflow, secrets
-from stack.programs import Program, Step
+from stack import airflow, lineage, secrets
+from stack.programs import Program, StackError, Step
 from stack.settings import REPO, StackSettings
 
 LOCAL_SETTINGS = REPO / "dags" / "config"
@@ -70,6 +70,42 @@ def test_nothing_is_said_to_the_outside(settings: StackSettings, known: dict[str
     assert variables["AIRFLOW__COSMOS__ENABLE_TELEMETRY"] == "False"
     assert variables["AIRFLOW__OPENLINEAGE__DISABLED"] == "True"
     assert variables["DO_NOT_TRACK"] == "1"
+    told = lineage.variables(settings, known)
+    assert json.loads(told["AIRFLOW__OPENLINEAGE__TRANSPORT"])["log_file_path"] == str(lineage.file(settings))
+
+
+def test_only_the_scheduler_tells_of_lineage_and_keeps_the_key_to_itself(
+    settings: StackSettings, known: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("marquez-key")
+    posting = settings.model_copy(
+        update={"openlineage_url": "http://marquez:5000", "openlineage_key_file": str(tmp_path / "key")}
+    )
+    for program in airflow.programs(posting, known):
+        telling = program.name == "airflow-scheduler"
+        assert (program.env["AIRFLOW__OPENLINEAGE__DISABLED"] == "False") is telling, program.name
+        assert any("marquez-key" in value for value in program.env.values()) is telling, program.name
+
+
+def test_lineage_can_be_left_out(settings: StackSettings, known: dict[str, str]) -> None:
+    without = settings.model_copy(update={"openlineage_file_mb": 0})
+    assert lineage.variables(without, known) == {}
+    assert all(p.env["AIRFLOW__OPENLINEAGE__DISABLED"] == "True" for p in airflow.programs(without, known))
+
+
+def test_a_key_that_cannot_be_read_is_said_before_anything_starts(
+    settings: StackSettings, known: dict[str, str], tmp_path: Path
+) -> None:
+    wrong = {"openlineage_url": "http://marquez:5000", "openlineage_key_file": str(tmp_path / "nowhere")}
+    with pytest.raises(StackError, match="OPENLINEAGE_KEY_FILE"):
+        airflow.programs(settings.model_copy(update=wrong), known)
+
+
+def test_a_task_waits_for_lineage_no_longer_than_four_answers_take_and_two_seconds(
+    settings: StackSettings, known: dict[str, str]
+) -> None:
+    slow = settings.model_copy(update={"openlineage_url": "http://marquez:5000", "openlineage_seconds": 1.5})
+    assert lineage.variables(slow, known)["AIRFLOW__OPENLINEAGE__EXECUTION_TIMEOUT"] == "8"
 
 
 def test_only_the_scheduler_whose_workers_run_tasks_has_the_rooms_credentials(

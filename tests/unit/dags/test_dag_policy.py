@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from stack import airflow
+from stack import airflow, lineage
 from stack.settings import REPO
 
 EXPECTED = {
@@ -180,3 +180,15 @@ def test_a_report_is_of_the_day_that_its_run_is_called_by(facts: Facts) -> None:
     mailed = task(facts, "mail_report", "mail")["arguments"]
     assert mailed[mailed.index("--day") + 1] == "{{ day_of(dag_run) }}"
     assert "--if-possible" in mailed, "an installation without mail is not one that fails each night"
+
+
+def test_the_dags_of_which_no_lineage_is_told_are_there_and_update_no_asset(facts: Facts) -> None:
+    for name in lineage.QUIET:
+        assert not [task["outlets"] for task in facts["dags"][name]["tasks"] if task["outlets"]], name
+
+
+def test_dbts_results_are_written_where_the_lineage_of_a_build_is_read(facts: Facts) -> None:
+    build = task(facts, "build_marts", "build")
+    folder = build["dbt_artifacts"]
+    assert folder
+    assert build["arguments"][build["arguments"].index("--run-results") + 1] == f"{folder}/run_results.json"

@@ -19,6 +19,8 @@ LOAD = {
     "changed": 6,
     "seconds": 2.879,
     "minutes_left": 1,
+    "reads": ["lake.events.page_view", "lake.events.purchase"],
+    "writes": ["rollups.page_view_minute", "rollups.purchase_minute"],
 }
 
 

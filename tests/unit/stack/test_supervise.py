@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from supervisor.options import ServerOptions
 
+from stack.programs import Program, StackError
 from stack.supervise import Supervisor, ended
 
 
@@ -44,3 +46,24 @@ def test_a_process_that_is_gone_has_ended() -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
     assert ended(process.pid)
+
+
+def program(value: str) -> Program:
+    return Program(name="one", argv=["true"], env={"VALUE": value}, not_ready=lambda: None)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "a, b", "100 %(done)s", '{"type": "http", "key": "a#b;c"}', "back\\slash", "it's", "K=\u00e9"]
+)
+def test_a_program_is_given_the_values_as_they_are(supervisor: Supervisor, tmp_path: Path, value: str) -> None:
+    supervisor.configure([program(value)])
+    read = ServerOptions()
+    read.configfile = str(tmp_path / "run" / "supervisord.conf")
+    read.process_config(do_usage=False)
+    assert read.process_group_configs[0].process_configs[0].environment["VALUE"] == value
+
+
+@pytest.mark.parametrize("value", ["""both ' and " here""", "at the end'", '"at both"'])
+def test_a_value_that_a_program_would_be_given_otherwise_is_refused(supervisor: Supervisor, value: str) -> None:
+    with pytest.raises(StackError, match="quotes"):
+        supervisor.configure([program(value)])
