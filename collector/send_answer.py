@@ -2,6 +2,8 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -106,6 +108,12 @@ def _verdicts(answer: httpx.Response) -> list[dict[str, Any]] | None:
 
 
 def retry_after(answer: httpx.Response) -> float | None:
-    """Seconds to wait by the Retry-After header (RFC 9110 §10.2.3, the form in seconds)."""
-    value = answer.headers.get("Retry-After", "")
-    return min(60.0, float(value)) if value.isdigit() else None
+    """Seconds to wait by the Retry-After header (RFC 9110 §10.2.3: seconds, or a date), at most a minute."""
+    value: str = answer.headers.get("Retry-After", "")
+    if value.isdigit():
+        return min(60.0, float(value))
+    try:
+        left = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return min(60.0, max(0.0, left))

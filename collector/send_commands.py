@@ -10,7 +10,8 @@ import msgspec
 import typer
 from rich.console import Console
 
-from collector.import_access_log import LINE_HEADER, read_lines
+from collector.import_access_log import LINE_HEADER
+from collector.read_live import Stop, live_lines, told_to_stop
 from collector.send_answer import Report
 from collector.send_settings import SenderSettings
 from collector.sender import Event, Sender, SendError, SpoolBusy, SpoolFull
@@ -30,24 +31,27 @@ def send(
 ) -> None:
     """Send whole events, as `POST /events` takes them, into the tenant of WRITE_KEY.
 
-    An event without an id gets one. A line that is no event goes to rejected_events with its number. Exit code 1: the
-    collector stayed away or refused the key; what --spool then holds is sent next time.
+    An event without an id gets one. A line that is no event goes to rejected_events with its number. What comes through
+    a pipe waits for more for a few seconds at most; SIGTERM and SIGINT end it when what was read is sent. Exit code 1:
+    the collector stayed away or refused the key; what --spool then holds is sent next time.
     """
     settings = SenderSettings.read()
     console = Console(stderr=True, highlight=False)
     raw = Report()
     try:
         with (
+            told_to_stop() as stop,
             Sender(
                 settings.collector_url,
                 settings.write_key.get_secret_value(),
                 batch,
                 spool=spool,
                 patience=patience,
+                sleep=stop.wait,
             ) as sender,
             _opened(file) as stream,
         ):
-            report = sender.send(_events(stream, sender, raw))
+            report = sender.send(_events(stream, sender, raw, stop))
     except (SendError, SpoolBusy, SpoolFull, OSError, EOFError) as error:
         console.print(f"[red]error[/] {error}")
         raise typer.Exit(1) from error
@@ -74,8 +78,13 @@ def _opened(file: str) -> IO[bytes]:
     return sys.stdin.buffer if file == "-" else Path(file).open("rb")
 
 
-def _events(stream: IO[bytes], sender: Sender, raw: Report) -> Iterator[Event]:
-    for number, line in enumerate(read_lines(stream), 1):
+def _events(stream: IO[bytes], sender: Sender, raw: Report, stop: Stop) -> Iterator[Event | None]:
+    number = 0
+    for line in live_lines(stream, stop):
+        if line is None:
+            yield None
+            continue
+        number += 1
         if not line.strip():
             continue
         try:
@@ -86,3 +95,4 @@ def _events(stream: IO[bytes], sender: Sender, raw: Report) -> Iterator[Event]:
             yield event
         else:
             sender.send_raw(line, {LINE_HEADER: str(number)}, raw)
+            yield None

@@ -1,7 +1,7 @@
 """A sender's spool: batches on disk until the collector has answered for them, so that neither's restart loses any.
 
-A folder with one file a batch, named by when it was written, holding the request's body as it will be sent. One
-process at a time has it.
+A folder with one file a batch, named by when it was written, holding the request's body as it will be sent; a line that
+is no event has a file of its own. One process at a time has it.
 """
 
 import fcntl
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+BATCH, LINE = ".json", ".line"
+"""How the names of batches end, and those of lines that are no events (their headers, a line break, the line)."""
 REFUSED = "refused"
 """The folder of batches that the collector refused as a whole; they are kept for a person, and never sent again."""
 
@@ -51,17 +53,17 @@ class SendSpool:
 
     def batches(self) -> list[Path]:
         """The batches that wait, oldest first."""
-        return sorted(self._folder.glob("*.json"))
+        return sorted(found for found in self._folder.iterdir() if found.suffix in (BATCH, LINE))
 
-    def add(self, body: bytes) -> Path:
-        """Keep a batch; when this returns it is on disk.
+    def add(self, body: bytes, kind: str = BATCH) -> Path:
+        """Keep a batch (or another ``kind`` of body); when this returns it is on disk.
 
         :raises SpoolFull: there is no room.
         """
         if self._bytes + len(body) > self._max_bytes:
             raise SpoolFull(f"{self._folder}: {self._bytes:,} of {self._max_bytes:,} bytes wait for the collector")
         self._last_ns = max(self._last_ns + 1, time.time_ns())
-        path = self._folder / f"{self._last_ns:020d}-{uuid.uuid4().hex[:8]}.json"
+        path = self._folder / f"{self._last_ns:020d}-{uuid.uuid4().hex[:8]}{kind}"
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             file.write(body)
@@ -83,8 +85,11 @@ class SendSpool:
         return batch.rename(self._folder / REFUSED / batch.name)
 
     def waiting(self) -> int:
-        """How many events wait."""
-        return sum(len(msgspec.json.decode(batch.read_bytes(), type=list[msgspec.Raw])) for batch in self.batches())
+        """How many events wait, and lines that are none."""
+        return sum(
+            1 if batch.suffix == LINE else len(msgspec.json.decode(batch.read_bytes(), type=list[msgspec.Raw]))
+            for batch in self.batches()
+        )
 
 
 def _make(folder: Path) -> None:

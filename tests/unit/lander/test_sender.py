@@ -2,13 +2,15 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from collector.sender import Report, Sender, SendError
+from collector.sender import Away, Report, Sender, SendError
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -105,6 +107,100 @@ def test_a_collector_cannot_make_a_sender_wait_for_hours() -> None:
     answers = iter([httpx.Response(503, headers={"Retry-After": "86400"})])
     sender(lambda request: next(answers, None) or accept(request), pauses, patience=1e9).send([event(1)])
     assert 60 <= pauses[0] <= 60.25
+
+
+@pytest.mark.parametrize(("ahead", "least", "most"), [(30, 28, 30.25), (86_400, 60, 60.25), (-86_400, 0, 0.25)])
+def test_the_time_to_come_back_at_may_be_a_date(ahead: int, least: float, most: float) -> None:
+    pauses: list[float] = []
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+    answers = iter([httpx.Response(503, headers={"Retry-After": date})])
+    sender(lambda request: next(answers, None) or accept(request), pauses, patience=1e9).send([event(1)])
+    assert least <= pauses[0] <= most
+
+
+def test_a_time_to_come_back_at_that_nobody_understands_is_none() -> None:
+    pauses: list[float] = []
+    answers = iter([httpx.Response(503, headers={"Retry-After": "soon"})])
+    sender(lambda request: next(answers, None) or accept(request), pauses).send([event(1)])
+    assert 0 < pauses[0] <= 0.1
+
+
+def test_an_event_waits_for_others_no_longer_than_it_may() -> None:
+    batches: list[list[str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        batches.append([e["event_id"] for e in events_of(request)])
+        return accept(request)
+
+    def coming() -> Iterator[dict[str, Any] | None]:
+        yield event(1)
+        assert batches == [["id-1"]], "what came was old enough"
+        yield None
+        yield event(2)
+        assert batches == [["id-1"], ["id-2"]]
+
+    assert sender(answer, linger=0.0).send(coming()).accepted == 2
+    del batches[:]
+
+    def waiting() -> Iterator[dict[str, Any] | None]:
+        yield event(1)
+        yield None
+        yield event(2)
+        assert batches == []
+
+    assert sender(answer, linger=1e9).send(waiting()).accepted == 2
+    assert batches == [["id-1", "id-2"]]
+
+
+def test_what_was_gathered_is_sent_when_a_moment_has_passed_without_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, ids = [0.0], list[str]()
+    monkeypatch.setattr("collector.send_batches.time.monotonic", lambda: clock[0])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        ids.extend(e["event_id"] for e in events_of(request))
+        return accept(request)
+
+    def coming() -> Iterator[dict[str, Any] | None]:
+        yield event(1)
+        clock[0] = 3.0
+        yield event(2)
+        yield None
+        assert ids == []
+        clock[0] = 5.0
+        yield None
+        assert ids == ["id-1", "id-2"], "the first has waited for five seconds"
+
+    sender(answer).send(coming())
+
+
+def test_a_full_batch_waits_for_nobody() -> None:
+    requests: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(len(events_of(request)))
+        return accept(request)
+
+    def coming() -> Iterator[dict[str, Any]]:
+        yield event(1)
+        yield event(2)
+        assert requests == [2]
+
+    sender(answer, batch=2).send(coming())
+
+
+def test_when_no_more_waiting_is_wanted_the_next_failure_is_the_last() -> None:
+    calls: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request)
+        return httpx.Response(503)
+
+    with (
+        pytest.raises(Away, match="after 1 tries"),
+        Sender("http://c", "key", transport=httpx.MockTransport(answer), sleep=lambda _: True) as one,
+    ):
+        one.send([event(1)])
+    assert len(calls) == 1
 
 
 def test_pauses_grow_and_differ() -> None:
