@@ -32,9 +32,10 @@ def build(settings: DbtSettings, run_id: UUID, *, full_refresh: bool = False, pa
 
     With ``full_refresh`` every model is built from all there is.
 
-    ``patience``: seconds to wait for another build to end, since two would write the same candidates.
+    ``patience``: seconds to wait for another build to end, since two would write the same candidates, or for a
+    publication that copies them.
 
-    :raises DbtFailed: a model failed, or another build is running.
+    :raises DbtFailed: a model failed, or another build or a publication is running.
     """
     with psycopg.connect(settings.dbt_dsn, autocommit=True) as lock:
         milliseconds = max(1, round(1000 * patience))  # 0 would be for ever
@@ -43,7 +44,7 @@ def build(settings: DbtSettings, run_id: UUID, *, full_refresh: bool = False, pa
             lock.execute("select pg_advisory_lock(hashtextextended('marts_build', 0))")
         except psycopg.errors.LockNotAvailable as error:
             raise DbtFailed(
-                "another `watershed marts build` is running; the lock is free when its process has ended"
+                "another `watershed marts build` or a publication is running; the lock is free when its process ends"
             ) from error
         chosen = () if full_refresh else selection(lock, settings.dbt_dir, run_id)
         os.environ["DBT_RUN_ID"] = str(run_id)  # what int_claimed_hours reads

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from warehouse.marts import EVENT_TYPES, MARTS
+from warehouse.publication_lock import alone_with_claims
 from warehouse.switch_time_zones import switch_time_zones
 
 SESSION = "-c timezone=UTC -c lock_timeout=60s"
@@ -58,9 +59,12 @@ def claim(dsn: str, run_id: UUID, *, everything: bool = False) -> Claim:
 
     Where a tenant's time zone was changed, all of its hours are claimed, to be built in the new one.
 
+    A running publication is waited for: it has read what it was to publish, and must find it as it was to the end.
+
     One transaction. Rows are locked in key order, as the load writes them, so that the two wait and never deadlock.
     """
     with psycopg.connect(dsn, options=SESSION) as connection:
+        alone_with_claims(connection)
         switched = switch_time_zones(connection)
         if everything:
             _add_everything(connection)
