@@ -181,7 +181,7 @@ create table if not exists marts.user_activity_daily (
     returning_users bigint not null,       -- active on this day and on one before
     primary key (tenant, period_start)
 );
-comment on table marts.user_activity_daily is 'Active users by day, exact; days without any have no row.';
+comment on table marts.user_activity_daily is 'Active users by day, exact, of every day from a tenant''s first to its newest with any.';
 
 -- Metrics.
 create table if not exists marts.metric_hourly (

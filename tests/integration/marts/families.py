@@ -190,9 +190,9 @@ def user_activity(held: Held) -> Shown:
     made = grouped(rows(held, "signup"), day)
     shown: Shown = {}
     for tenant, active in days.items():
-        for today, users in active.items():
-            if not users and (tenant, today) not in made:
-                continue
+        busy = [d for d, users in active.items() if users or (tenant, d) in made]
+        for today in (min(busy) + timedelta(days=n) for n in range((max(busy) - min(busy)).days + 1)):
+            users = active.get(today, set())
             within = {
                 n: len(set().union(*(u for d, u in active.items() if today - timedelta(days=n) < d <= today)))
                 for n in (7, 30)
