@@ -88,7 +88,19 @@ def apps(held: Held, grain: Grain) -> Shown:
 
 
 def app_totals(held: Held) -> Shown:
-    return {key: (made, ok, ratio(ok, made, 4)) for key, (made, ok) in apps(held, ever).items()}
+    """(tenant, period, region, category) → created, verified; apps, verified apps and their share."""
+    firsts: dict[tuple[str, str], tuple[datetime, str, str]] = {}
+    verified = {(row["tenant"], row["app_id"]) for _, row in rows(held, "app_verified")}
+    for _, row in rows(held, "app_created"):
+        app, place = (row["tenant"], row["app_id"]), (hour(row["minute"]), row["region"], row["category"])
+        if row["app_id"] != OTHER:
+            firsts[app] = min(firsts.get(app, place), place)
+    shown: Shown = {}
+    for key, counts in apps(held, ever).items():
+        here = [app for app, (_, *place) in firsts.items() if (app[0], *place) == (key[0], *key[2:])]
+        ok = [app for app in here if app in verified]
+        shown[key] = (*counts, len(here), len(ok), ratio(len(ok), len(here), 4))
+    return shown
 
 
 def seen(held: Held, tenant: str, app_id: str, until: datetime) -> tuple[Any, Any, Any]:

@@ -288,8 +288,10 @@ def test_the_ranking_is_that_of_the_newest_period_of_the_grain(marts: Marts) -> 
 
 
 def test_the_share_verified_is_of_the_sums(marts: Marts) -> None:
-    for region, created, verified in (("DE", 1, 1), ("FR", 9, 3)):
-        marts.put("app_totals", "1970-01-01", region=region, category="games", created=created, verified=verified)
+    for region, apps, verified in (("DE", 1, 1), ("FR", 9, 3)):
+        events = {"created": apps, "verified": 7}  # an app that is verified again is one app
+        counts = {"apps": apps, "verified_apps": verified}
+        marts.put("app_totals", "1970-01-01", region=region, category="games", **events, **counts)
     assert marts.metric("apps_of_all_time", "share_verified") == Decimal("0.4")
     assert marts.metric("apps_of_all_time", "share_verified", region_name=["Germany"]) == 1
 
