@@ -40,11 +40,12 @@ def build(
 
     With ``full_refresh`` every model is built from all there is.
 
-    ``patience``: seconds to wait for another build to end, since two would write the same candidates.
+    ``patience``: seconds to wait for another build to end, since two would write the same candidates, or for a
+    publication that copies them.
     ``run_results``: where dbt's own results of this run are written, also those of a run that fails; where dbt does not
     get to run, no file is there.
 
-    :raises DbtFailed: a model failed, or another build is running.
+    :raises DbtFailed: a model failed, or another build or a publication is running.
     """
     if run_results is not None:
         run_results.unlink(missing_ok=True)
@@ -55,7 +56,7 @@ def build(
             lock.execute("select pg_advisory_lock(hashtextextended('marts_build', 0))")
         except psycopg.errors.LockNotAvailable as error:
             raise DbtFailed(
-                "another `watershed marts build` is running; the lock is free when its process has ended"
+                "another `watershed marts build` or a publication is running; the lock is free when its process ends"
             ) from error
         chosen = () if full_refresh else selection(lock, settings.dbt_dir, run_id)
         os.environ["DBT_RUN_ID"] = str(run_id)  # what int_claimed_hours reads

@@ -7,7 +7,9 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from warehouse.claim_quiet_days import claim_quiet_days
 from warehouse.marts import EVENT_TYPES, MARTS
+from warehouse.publication_lock import alone_with_claims
 from warehouse.switch_time_zones import switch_time_zones
 
 SESSION = "-c timezone=UTC -c lock_timeout=60s"
@@ -56,11 +58,18 @@ def claim(dsn: str, run_id: UUID, *, everything: bool = False) -> Claim:
     ``everything`` adds every hour that is in rollups or in a mart, for a full rebuild. Claiming again extends the claim
     to what has changed since; the gates then have to look again, because publish wants results newer than the claim.
 
-    Where a tenant's time zone was changed, all of its hours are claimed, to be built in the new one.
+    Where a tenant's time zone was changed, all of its hours are claimed, to be built in the new one; where quiet days
+    lie before what changed, the first of them is claimed too.
 
-    One transaction. Rows are locked in key order, as the load writes them, so that the two wait and never deadlock.
+    A running publication is waited for: it has read what it was to publish, and must find it as it was to the end.
+
+    One transaction, but for the marks of quiet days. Rows are locked in key order, as the load writes them, so that the
+    two wait and never deadlock.
     """
     with psycopg.connect(dsn, options=SESSION) as connection:
+        with connection.transaction():
+            claim_quiet_days(connection)
+        alone_with_claims(connection)
         switched = switch_time_zones(connection)
         if everything:
             _add_everything(connection)

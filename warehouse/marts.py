@@ -1,7 +1,7 @@
 """Which marts there are: what publish replaces, by whole periods. The models are in ``dbt_project/models/marts``."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, LiteralString
 
 Grain = Literal["minute", "hour", "day", "week", "month", "ever"]
 
@@ -16,6 +16,9 @@ class Mart:
     An hour of any of ``event_types`` touches the period that holds it, and one of ``onward`` all later periods too: a
     user who turns out to have been here before is no longer new later on. Grain ``ever`` has one period,
     from 1970-01-01.
+
+    A mart with ``quiet`` has a row for every period from the tenant's first to its newest; the condition tells those in
+    which nothing happened, and which are there because of the others (``claim_quiet_days.py``).
     """
 
     name: str
@@ -23,6 +26,7 @@ class Mart:
     grain: Grain
     dimensions: tuple[str, ...]
     onward: tuple[str, ...] = ()
+    quiet: LiteralString = ""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -62,7 +66,7 @@ MARTS = (
     Mart("signups_region_daily", ("signup",), "day", ("region", "channel", "plan")),
     Mart("signups_region_weekly", ("signup",), "week", ("region", "channel", "plan")),
     Mart("signups_region_monthly", ("signup",), "month", ("region", "channel", "plan")),
-    Mart("user_activity_daily", USERS, "day", (), onward=USERS),
+    Mart("user_activity_daily", USERS, "day", (), onward=USERS, quiet="signups = 0 and daily_active_users = 0"),
     Mart("metric_hourly", ("metric",), "hour", ("source", "metric_type")),
     Mart("request_minute", ("request_log",), "minute", ROUTE),
     Mart("request_hourly", ("request_log",), "hour", ROUTE),

@@ -1,6 +1,7 @@
 """Replace the claimed periods of the marts by what was built and passed the gates: one transaction, all or nothing.
 
-Readers see the marts before or after it, never between, and never one mart new beside another old. After the commit
+Readers see the marts before or after it, never between, and never one mart new beside another old. While it runs nobody
+claims and nobody builds: all of it is what the gates have seen. After the commit
 nothing is left to do: a run that dies has published or has not, and can be repeated.
 """
 
@@ -12,6 +13,7 @@ import psycopg
 from runtime import log
 from warehouse.claims import SESSION
 from warehouse.marts import MARTS
+from warehouse.publication_lock import alone_with_candidates, alone_with_claims
 from warehouse.publish_claim import Candidate, NotGated, SupersededRun, read_candidate, settle_claim
 from warehouse.publish_freshness import write_freshness
 from warehouse.publish_periods import Periods, replace_periods, write_restatements
@@ -56,10 +58,12 @@ def publish(dsn: str, run_id: UUID) -> Publication:
 
     :raises NotGated: a gate has not looked at everything that the run claimed and built.
     :raises SupersededRun: a later run has taken over the claim; it will publish what this one built.
+    :raises psycopg.errors.LockNotAvailable: another publication, a claim or a build did not end in time.
     """
     with psycopg.connect(dsn, options=SESSION) as connection:
         # Before anything is read: of two publications the second sees what the first has done.
-        connection.execute("select pg_advisory_xact_lock(hashtextextended('publish', 0))")
+        alone_with_claims(connection)
+        alone_with_candidates(connection)
         candidate = read_candidate(connection, run_id)
         before = None if candidate.claimed else _published_before(connection, run_id)
         if before is not None:
@@ -118,5 +122,5 @@ def _published_before(connection: psycopg.Connection, run_id: UUID) -> Publicati
 def refresh_freshness(dsn: str) -> int:
     """Bring ``marts.freshness`` up to date while there is nothing to publish; gives its number of rows."""
     with psycopg.connect(dsn, options=SESSION) as connection:
-        connection.execute("select pg_advisory_xact_lock(hashtextextended('publish', 0))")
+        alone_with_claims(connection)
         return write_freshness(connection, (), None)

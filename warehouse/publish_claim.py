@@ -139,6 +139,8 @@ def settle_claim(connection: psycopg.Connection, run_id: UUID, candidate: Candid
 
     What remains of such an hour was received after the rollups were complete through the claim's instant: else its
     oldest receipt would hold completeness back for as long as an hour keeps changing.
+
+    :raises SupersededRun: not every hour was the run's any more: what was copied may be a build that no gate has seen.
     """
     hours = [(type_, hour) for type_, found in candidate.by_type.items() for hour in found]
     published = {
@@ -158,7 +160,7 @@ def settle_claim(connection: psycopg.Connection, run_id: UUID, candidate: Candid
         """,
         published,
     )
-    connection.execute(
+    deleted = connection.execute(
         """
         delete from ledger.unpublished as u
         using unnest(%(types)s::text[], %(tenants)s::text[], %(hours)s::timestamptz[]) as p (type, tenant, hour)
@@ -168,7 +170,7 @@ def settle_claim(connection: psycopg.Connection, run_id: UUID, candidate: Candid
         """,
         published,
     )
-    connection.execute(
+    kept = connection.execute(
         """
         update ledger.unpublished as u
         set
@@ -184,3 +186,8 @@ def settle_claim(connection: psycopg.Connection, run_id: UUID, candidate: Candid
         """,
         published,
     )
+    lost = len(hours) - deleted.rowcount - kept.rowcount
+    if lost:
+        raise SupersededRun(
+            f"run {run_id} lost its claim on {lost} of {len(hours)} hours while it published: nothing is published"
+        )

@@ -136,7 +136,10 @@ def replace_periods(connection: psycopg.Connection, mart: Mart, periods: Periods
 
 
 def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart, periods: Periods) -> int:
-    """Write down each row of a closed period that is about to change; gives how many. Call it before replacing."""
+    """Write down each row of a closed period that is about to change; gives how many. Call it before replacing.
+
+    A quiet day that is only now known to be one, or not to lie between busy days any more, is no changed number.
+    """
     measures = [name for name in _columns(connection, mart) if name not in mart.key and not name.endswith("_sketch")]
     shown = {
         "mart": sql.Identifier("marts", mart.name),
@@ -144,6 +147,7 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
         "key": _list(mart.key),
         "measures": _json(measures),
         "row_key": _json(mart.dimensions),
+        "quiet": sql.SQL(mart.quiet or "false"),
     }
     query = sql.SQL(
         """
@@ -157,13 +161,13 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
         ),
 
         old as (
-            select {key}, {measures} as measures, closed.cause
+            select {key}, {measures} as measures, {quiet} as is_quiet, closed.cause
             from {mart} inner join closed using (tenant)
             where period_start >= closed.first and period_start < closed.behind
         ),
 
         new as (
-            select {key}, {measures} as measures, closed.cause
+            select {key}, {measures} as measures, {quiet} as is_quiet, closed.cause
             from {candidate} inner join closed using (tenant)
             where period_start = closed.first
         )
@@ -173,7 +177,9 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
             coalesce(new.cause, old.cause)
         from old
         full outer join new using ({key})
-        where old.measures is distinct from new.measures
+        where
+            old.measures is distinct from new.measures
+            and not ((old.measures is null and new.is_quiet) or (new.measures is null and old.is_quiet))
         order by {key}
         """
     ).format(**shown)

@@ -1,9 +1,9 @@
-"""What a migration makes stale: marts that are new, and sketches that an older, smaller size cut. Marked, then rebuilt.
+"""What a migration makes stale: marts that are new or wider, and sketches cut at a smaller size. Marked, then rebuilt.
 
 Nothing is computed here: minutes go to ``ledger.touched`` and hours to ``ledger.unpublished``, the only ways there are.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import psycopg
 from psycopg import sql
@@ -14,10 +14,18 @@ from warehouse.marts import MARTS
 from warehouse.periods import TIME_ZONE
 
 
-def known_marts(connection: psycopg.Connection) -> frozenset[str]:
-    """The marts that are there."""
-    rows = connection.execute("select tablename from pg_tables where schemaname = 'marts'").fetchall()
-    return frozenset(name for (name,) in rows)
+def known_marts(connection: psycopg.Connection) -> dict[str, frozenset[str]]:
+    """The marts that are there, and the columns that each has."""
+    rows = connection.execute(
+        """
+        select c.relname, array_agg(a.attname::text)
+        from pg_class as c
+        inner join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.relnamespace = to_regnamespace('marts') and c.relkind = 'r'
+        group by c.relname
+        """
+    ).fetchall()
+    return {name: frozenset(columns) for name, columns in rows}
 
 
 def sketch_size(connection: psycopg.Connection) -> int | None:
@@ -29,9 +37,15 @@ def sketch_size(connection: psycopg.Connection) -> int | None:
     return int(found[0]) if found else None
 
 
-def mark_new_marts(connection: psycopg.Connection, known: Collection[str], contracts: Iterable[Contract]) -> int:
-    """Have all hours built of the types that feed a mart which is not ``known``; gives how many hours that is."""
-    types = {type_ for mart in MARTS if mart.name not in known for type_ in mart.event_types}
+def mark_new_marts(
+    connection: psycopg.Connection, known: Mapping[str, Collection[str]], contracts: Iterable[Contract]
+) -> int:
+    """Have all hours built of the types that feed a mart which is not ``known``, or has a column that it had not.
+
+    Gives how many hours that is.
+    """
+    now = known_marts(connection)
+    types = {type_ for mart in MARTS if now[mart.name] - set(known.get(mart.name, ())) for type_ in mart.event_types}
     hours = 0
     for contract in contracts:
         if contract.type in types:

@@ -14,7 +14,8 @@ def switch_time_zones(connection: psycopg.Connection) -> tuple[str, ...]:
 
     To be called in the transaction of a claim, before it claims: so no run has hours of a tenant in one zone and
     publishes them in another. A run that claimed before has nothing to publish any more, because this claim takes over
-    all of it; one that is publishing is waited for. Readers see the old zone whole until the claim's run is published.
+    all of it; for one that was publishing the claim has waited. Readers see the old zone whole until the claim's run
+    is published.
 
     Marked are the hours of the tenant's rollups, those waiting anyway, those in which a row of the marts begins, and
     the beginnings of the old zone's periods that hold them: whatever mart or candidate has under an old period start
@@ -23,7 +24,6 @@ def switch_time_zones(connection: psycopg.Connection) -> tuple[str, ...]:
     changed = "select from ledger.tenants where time_zone <> marts_time_zone limit 1"
     if connection.execute(changed).fetchone() is None:
         return ()
-    connection.execute("select pg_advisory_xact_lock(hashtextextended('publish', 0))")
     rows = connection.execute(
         """
         with old as (

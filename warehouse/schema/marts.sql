@@ -83,9 +83,13 @@ create table if not exists marts.app_totals (
     period_start timestamptz not null,     -- 1970-01-01: of all time
     created bigint not null,
     verified bigint not null,
-    share_verified numeric(12, 4),         -- verified / created; null: none was created
+    share_verified numeric(12, 4),         -- verified_apps / apps; null: none was created
     primary key (tenant, period_start, region, category)
 );
+alter table marts.app_totals add column if not exists apps bigint not null default 0;
+alter table marts.app_totals add column if not exists verified_apps bigint not null default 0;
+comment on column marts.app_totals.apps is 'Apps created, each once, where it was created first; created counts events.';
+comment on column marts.app_totals.verified_apps is 'Those of apps that were verified, each once; verified counts events.';
 comment on table marts.app_totals is 'Apps created and verified by region and category, of all time.';
 
 create table if not exists marts.popular_apps_daily (
@@ -181,7 +185,7 @@ create table if not exists marts.user_activity_daily (
     returning_users bigint not null,       -- active on this day and on one before
     primary key (tenant, period_start)
 );
-comment on table marts.user_activity_daily is 'Active users by day, exact; days without any have no row.';
+comment on table marts.user_activity_daily is 'Active users by day, exact, of every day from a tenant''s first to its newest with any.';
 
 -- Metrics.
 create table if not exists marts.metric_hourly (

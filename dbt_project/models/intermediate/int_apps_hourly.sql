@@ -10,6 +10,7 @@
         indexes=[
             {"columns": ["tenant", "period_start", "region", "category", "app_id"], "unique": true},
             {"columns": ["tenant", "app_id", "app_name_at"]},
+            {"columns": ["tenant", "app_id", "period_start"]},
         ],
     )
 }}

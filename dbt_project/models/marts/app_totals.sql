@@ -31,11 +31,36 @@ summed as (
     group by tenant, region, category, period_start
 ),
 
+-- The share is of apps and not of events: an app that is verified again is verified once.
+counted as (
+    select
+        apps.tenant,
+        apps.region,
+        apps.category,
+        sum(apps.apps)::bigint as apps,
+        sum(apps.verified_apps)::bigint as verified_apps
+    from {{ ref("int_new_apps_daily") }} as apps
+    {{ where_claimed("apps", claims) }}
+    group by apps.tenant, apps.region, apps.category
+),
+
 final as (
     select
-        *,
-        (verified::numeric / nullif(created, 0))::numeric(12, 4) as share_verified
+        summed.tenant,
+        summed.region,
+        summed.category,
+        summed.period_start,
+        summed.created,
+        summed.verified,
+        coalesce(counted.apps, 0) as apps,
+        coalesce(counted.verified_apps, 0) as verified_apps,
+        (counted.verified_apps::numeric / nullif(counted.apps, 0))::numeric(12, 4) as share_verified
     from summed
+    left join counted
+        on
+            summed.tenant = counted.tenant
+            and summed.region = counted.region
+            and summed.category = counted.category
 )
 
 select * from final

@@ -30,6 +30,49 @@ signups as (
     group by tenant, period_start
 ),
 
+-- Every day from the first to the newest on which somebody was active: on a quiet day the windows are not empty.
+known as (
+    select
+        tenant,
+        period_start
+    from days
+    union all
+    select
+        tenant,
+        period_start
+    from signups
+),
+
+spans as (
+    select
+        tenant,
+        min(period_start) as first_start,
+        max(period_start) as newest_start
+    from known
+    group by tenant
+),
+
+calendar_days as (
+    select
+        spans.tenant,
+        calendar.midnight(local.day, {{ time_zone() }}) as period_start
+    from spans
+    {{ with_time_zone("spans") }}
+    cross join lateral generate_series(
+        date_trunc('day', spans.first_start at time zone {{ time_zone() }}),
+        date_trunc('day', spans.newest_start at time zone {{ time_zone() }}),
+        interval '1 day'
+    ) as local (day)
+),
+
+every_day as (
+    select
+        calendar_days.tenant,
+        calendar_days.period_start
+    from calendar_days
+    {{ where_claimed("calendar_days", claims) }}
+),
+
 active as (
     select
         days.*,
@@ -68,7 +111,7 @@ steps as (
         period_start as day,
         0 as weekly,
         0 as monthly
-    from signups
+    from every_day
 ),
 
 changes as (
@@ -116,38 +159,32 @@ counted as (
     group by tenant, period_start
 ),
 
-together as (
-    select
-        coalesce(counted.tenant, signups.tenant) as tenant,
-        coalesce(counted.period_start, signups.period_start) as period_start,
-        coalesce(signups.signups, 0) as signups,
-        coalesce(counted.daily_active_users, 0) as daily_active_users,
-        coalesce(counted.first_seen_users, 0) as first_seen_users
-    from counted
-    full outer join signups
-        on
-            counted.tenant = signups.tenant
-            and counted.period_start = signups.period_start
-),
-
 final as (
     select
-        together.tenant,
-        together.period_start,
-        together.signups,
-        together.daily_active_users,
+        every_day.tenant,
+        every_day.period_start,
         windows.weekly_active_users,
         windows.monthly_active_users,
-        together.first_seen_users,
+        coalesce(signups.signups, 0) as signups,
+        coalesce(counted.daily_active_users, 0) as daily_active_users,
+        coalesce(counted.first_seen_users, 0) as first_seen_users,
         coalesce(
-            together.daily_active_users::numeric / nullif(windows.monthly_active_users, 0), 0
+            counted.daily_active_users::numeric / nullif(windows.monthly_active_users, 0), 0
         )::numeric(10, 4) as stickiness,
-        together.daily_active_users - together.first_seen_users as returning_users
-    from together
+        coalesce(counted.daily_active_users - counted.first_seen_users, 0) as returning_users
+    from every_day
     inner join windows
         on
-            together.tenant = windows.tenant
-            and together.period_start = windows.period_start
+            every_day.tenant = windows.tenant
+            and every_day.period_start = windows.period_start
+    left join counted
+        on
+            every_day.tenant = counted.tenant
+            and every_day.period_start = counted.period_start
+    left join signups
+        on
+            every_day.tenant = signups.tenant
+            and every_day.period_start = signups.period_start
 )
 
 select * from final

@@ -88,7 +88,19 @@ def apps(held: Held, grain: Grain) -> Shown:
 
 
 def app_totals(held: Held) -> Shown:
-    return {key: (made, ok, ratio(ok, made, 4)) for key, (made, ok) in apps(held, ever).items()}
+    """(tenant, period, region, category) → created, verified; apps, verified apps and their share."""
+    firsts: dict[tuple[str, str], tuple[datetime, str, str]] = {}
+    verified = {(row["tenant"], row["app_id"]) for _, row in rows(held, "app_verified")}
+    for _, row in rows(held, "app_created"):
+        app, place = (row["tenant"], row["app_id"]), (hour(row["minute"]), row["region"], row["category"])
+        if row["app_id"] != OTHER:
+            firsts[app] = min(firsts.get(app, place), place)
+    shown: Shown = {}
+    for key, counts in apps(held, ever).items():
+        here = [app for app, (_, *place) in firsts.items() if (app[0], *place) == (key[0], *key[2:])]
+        ok = [app for app in here if app in verified]
+        shown[key] = (*counts, len(here), len(ok), ratio(len(ok), len(here), 4))
+    return shown
 
 
 def seen(held: Held, tenant: str, app_id: str, until: datetime) -> tuple[Any, Any, Any]:
@@ -190,9 +202,9 @@ def user_activity(held: Held) -> Shown:
     made = grouped(rows(held, "signup"), day)
     shown: Shown = {}
     for tenant, active in days.items():
-        for today, users in active.items():
-            if not users and (tenant, today) not in made:
-                continue
+        busy = [d for d, users in active.items() if users or (tenant, d) in made]
+        for today in (min(busy) + timedelta(days=n) for n in range((max(busy) - min(busy)).days + 1)):
+            users = active.get(today, set())
             within = {
                 n: len(set().union(*(u for d, u in active.items() if today - timedelta(days=n) < d <= today)))
                 for n in (7, 30)

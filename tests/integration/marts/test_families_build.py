@@ -50,6 +50,39 @@ def test_a_late_event_changes_the_later_days_that_look_back(warehouse: Warehouse
     assert warehouse.rows(ranks, role="READER") == [(DAY, "x", 1, None, None)]
 
 
+def test_users_of_the_last_days_stay_active_over_a_quiet_day(warehouse: Warehouse) -> None:
+    query = """
+        select period_start, daily_active_users, weekly_active_users, monthly_active_users, stickiness
+        from marts.user_activity_daily order by 1
+    """
+    warehouse.loaded_through(DAY + timedelta(hours=1), "purchase")  # all days before are closed
+    warehouse.load_rows("purchase", [sale(NOON - 11 * BEFORE, buyers=(1,)), sale(NOON - 2 * BEFORE, buyers=(2, 3))])
+    warehouse.run()
+    quiet = [(DAY - n * BEFORE, 0, int(n > 4), 1, 0) for n in range(10, 2, -1)]
+    published = [(DAY - 11 * BEFORE, 1, 1, 1, 1), *quiet, (DAY - 2 * BEFORE, 2, 2, 3, Decimal("0.6667"))]
+    assert warehouse.rows(query, role="READER") == published
+    # The next sale makes known that there was none on the day before, although nothing changed in that day.
+    warehouse.load_rows("purchase", [sale(NOON, buyers=(4,))])
+    assert warehouse.run().restatements == 0
+    yesterday, today = (DAY - BEFORE, 0, 2, 3, 0), (DAY, 1, 3, 4, Decimal("0.25"))
+    assert warehouse.rows(query, role="READER") == [*published, yesterday, today]
+    # And when it turns out to have been none, the days end with the newest sale again.
+    warehouse.load_rows("purchase", [], empty=[("a", NOON)])
+    warehouse.run()
+    assert warehouse.rows(query, role="READER") == published
+
+
+def test_quiet_days_that_were_published_without_a_row_get_one_with_the_next_run(warehouse: Warehouse) -> None:
+    warehouse.load_rows("purchase", [sale(NOON - 5 * BEFORE), sale(NOON - BEFORE)])
+    warehouse.run(gates=False)
+    for schema in ("marts", "marts_build"):
+        warehouse.rows(f"delete from {schema}.user_activity_daily where daily_active_users = 0", role="SUPERUSER")
+    warehouse.load_rows("purchase", [sale(NOON)])
+    warehouse.run(gates=False)
+    days = warehouse.rows("select period_start from marts.user_activity_daily order by 1", role="READER")
+    assert [day for (day,) in days] == [DAY - n * BEFORE for n in range(5, -1, -1)]
+
+
 def test_a_run_builds_what_its_types_feed_and_nothing_else(warehouse: Warehouse) -> None:
     warehouse.load_rows("refund", [refund(NOON)])
     run_id = warehouse.claim().run_id

@@ -28,6 +28,20 @@ def test_a_mart_that_is_new_is_built_from_all_that_is_there(warehouse: Warehouse
     assert warehouse.rows("select revenue, buyers from marts.revenue_daily", role="READER") == [(Decimal("2.5000"), 1)]
 
 
+def test_a_mart_with_a_new_column_is_built_anew(warehouse: Warehouse) -> None:
+    seen = {"app_name": "X", "app_name_at": NOON, "developer": 1, "developer_at": NOON}
+    app = {"tenant": "a", "minute": NOON, "region": "DE", "category": "games", "app_id": "x", "apps": 1, **seen}
+    warehouse.load_rows("app_created", [app])
+    for minute in (0, 1):  # twice: the share is of apps, not of events
+        warehouse.load_rows("app_verified", [{**app, "minute": NOON.replace(minute=minute)}])
+    warehouse.run()
+    warehouse.rows("alter table marts.app_totals drop column apps, drop column verified_apps")
+    assert migrate(warehouse.dsns["WAREHOUSE"], Registry.load()).hours_to_rebuild == 2
+    warehouse.run(gates=False)
+    found = "select created, verified, apps, verified_apps, share_verified from marts.app_totals"
+    assert warehouse.rows(found, role="READER") == [(1, 2, 1, 1, 1)]
+
+
 def test_a_migration_that_brings_nothing_new_marks_nothing(warehouse: Warehouse) -> None:
     warehouse.load_rows("purchase", [SALE])
     warehouse.run(gates=False)

@@ -6,11 +6,14 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from dbt_project.build import DbtFailed
 from tests.integration.marts.warehouse_kit import MARTS, TOTALS, Warehouse, totals
+from warehouse.publish import SupersededRun
 
 HOUR = datetime(2026, 11, 18, 12, tzinfo=UTC)
 DAY = datetime(2026, 11, 18, tzinfo=UTC)
@@ -99,6 +102,50 @@ def test_of_two_publications_at_once_the_second_does_nothing(warehouse: Warehous
         thread.join()
     assert sorted(done) == [False, True]
     assert warehouse.rows("select count(*) from ledger.restatements where run_id = %s", (run_id,)) == [(len(MARTS),)]
+
+
+def test_a_later_run_waits_until_a_publication_has_all_it_is_to_publish(warehouse: Warehouse) -> None:
+    """A publication that was left behind is still at work when the next run claims and builds."""
+    warehouse.publish(warehouse.offer(["a"], HOUR, 1))
+    old_run = warehouse.offer(["a"], HOUR, 5)
+    later: list[UUID] = []
+    with psycopg.connect(warehouse.dsns["WAREHOUSE"]) as blocker:
+        blocker.execute("lock table marts.page_daily in exclusive mode")
+        old = threading.Thread(target=warehouse.publish, args=(old_run,))
+        old.start()
+        warehouse.wait_until(f"select count(*) = 1 {WAITING}")
+        new = threading.Thread(target=lambda: later.append(warehouse.offer(["a"], HOUR, 9)))
+        new.start()
+        # It waits, and with it the build: or it has changed the candidates of marts that are not copied yet.
+        warehouse.wait_until(f"select count(*) = 2 {WAITING} or (select page_views = 9 from marts_build.page_daily)")
+        with pytest.raises(DbtFailed, match="publication is running"):
+            warehouse.build(old_run)
+    old.join()
+    assert totals(warehouse) == {5}
+    new.join()
+    warehouse.publish(later[0])
+    assert totals(warehouse) == {9}
+
+
+def test_a_publication_that_lost_its_claim_on_its_way_is_undone(warehouse: Warehouse) -> None:
+    warehouse.publish(warehouse.offer(["a"], HOUR, 1))
+    run_id = warehouse.offer(["a"], HOUR, 5)
+    failed: list[str] = []
+
+    def publish() -> None:
+        with pytest.raises(SupersededRun) as raised:
+            warehouse.publish(run_id)
+        failed.append(str(raised.value))
+
+    with psycopg.connect(warehouse.dsns["WAREHOUSE"]) as blocker:
+        blocker.execute("lock table marts.page_daily in exclusive mode")
+        thread = threading.Thread(target=publish)
+        thread.start()
+        warehouse.wait_until(f"select count(*) = 1 {WAITING}")
+        warehouse.rows("update ledger.unpublished set claimed_by = gen_random_uuid()")  # by hand: a claim would wait
+    thread.join()
+    assert failed == [f"run {run_id} lost its claim on 1 of 1 hours while it published: nothing is published"]
+    assert totals(warehouse) == {1}
 
 
 @pytest.mark.parametrize("table", ["ledger.restatements", "marts.page_daily", "marts.freshness", "ledger.publications"])

@@ -144,8 +144,12 @@ def test_active_users_are_those_of_local_days_and_of_7_and_30_of_them(warehouse:
         " from marts.user_activity_daily order by 1, 2",
         role="READER",
     )
-    starts = {t: [local_start("day", at, ZONES[t]) for at in (then, week_later)] for t in "bku"}
-    assert found == [row for t in "bku" for row in ((t, starts[t][0], 1, 1, 1), (t, starts[t][1], 1, 1, 2))]
+    expected_of = [(1, 1, 1), *[(0, 1, 1)] * 6, (1, 1, 2)]
+    assert found == [
+        (t, midnight(then.date() + timedelta(days=n), ZoneInfo(ZONES[t])), *counts)
+        for t in "bku"
+        for n, counts in enumerate(expected_of)
+    ]
 
 
 def test_a_change_of_zone_rebuilds_everything_of_the_tenant_and_shows_no_mixture(warehouse: Warehouse) -> None:

@@ -251,11 +251,16 @@ def test_the_newest_three_hours_are_180_minutes_up_to_what_is_complete(marts: Ma
 def test_active_users_are_of_days_that_are_over_and_counted(marts: Marts) -> None:
     marts.fresh("t", "2026-11-25 10:00", event_type="signup")
     counts = {"weekly_active_users": 9, "monthly_active_users": 20, "first_seen_users": 1, "returning_users": 4}
-    marts.put("user_activity_daily", "2026-11-22", daily_active_users=5, **counts)
+    quiet = {"weekly_active_users": 8, "monthly_active_users": 19, "first_seen_users": 0, "returning_users": 0}
+    marts.put("user_activity_daily", "2026-11-21", daily_active_users=5, **counts)
+    marts.put("user_activity_daily", "2026-11-22", daily_active_users=0, **quiet)
     marts.put("user_activity_daily", "2026-11-24", daily_active_users=4, **counts)
     marts.put("user_activity_daily", "2026-11-25", daily_active_users=1, **counts)
     rows = sorted(marts.rows("active_users_over_time"), key=lambda row: row["period_start"])
+    # A day of which nothing is known is not shown, least of all as one on which the week's users are gone.
     assert [row["daily_active_users"] for row in rows] == [5, 0, 4]
+    assert [row["weekly_active_users"] for row in rows] == [9, 8, 9]
+    assert [row["monthly_active_users"] for row in rows] == [20, 19, 20]
     assert marts.metric("active_users_over_time", "stickiness_of_day", "label = 'Tue 24 Nov'") == Decimal("0.2")
 
 
@@ -283,8 +288,10 @@ def test_the_ranking_is_that_of_the_newest_period_of_the_grain(marts: Marts) -> 
 
 
 def test_the_share_verified_is_of_the_sums(marts: Marts) -> None:
-    for region, created, verified in (("DE", 1, 1), ("FR", 9, 3)):
-        marts.put("app_totals", "1970-01-01", region=region, category="games", created=created, verified=verified)
+    for region, apps, verified in (("DE", 1, 1), ("FR", 9, 3)):
+        events = {"created": apps, "verified": 7}  # an app that is verified again is one app
+        counts = {"apps": apps, "verified_apps": verified}
+        marts.put("app_totals", "1970-01-01", region=region, category="games", **events, **counts)
     assert marts.metric("apps_of_all_time", "share_verified") == Decimal("0.4")
     assert marts.metric("apps_of_all_time", "share_verified", region_name=["Germany"]) == 1
 
