@@ -2,8 +2,8 @@
 
     python -m superset_config.screenshot --output <folder> [--tenant NAME] [--dashboard SLUG] [--width 1440]
 
-Wrong is: a chart that shows an error, nothing, or still a spinner; an error message of the page; an error in the
-browser's console; a request that failed. Needs the core environment (Playwright) and a Chromium.
+Wrong is: a chart that is not there, or shows an error, nothing, or still a spinner; an error message of the page; an
+error in the browser's console; a request that failed. Needs the core environment (Playwright) and a Chromium.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from playwright.sync_api import ConsoleMessage, Error, Page, Response, TimeoutEr
 from pydantic import Field
 
 from runtime.settings import SettingsError
-from superset_config.bundle import Bundle
+from superset_config.bundle import Asset, Bundle
 from superset_config.rest import SupersetSettings
 
 BROWSER_ARGUMENTS = (
@@ -31,6 +31,8 @@ BROWSER_ARGUMENTS = (
     "--disable-sync",
 )
 CHART = ".dashboard-component-chart-holder"
+# What Superset shows in the place of a chart that it does not have (any more).
+MISSING = ".missing-chart-container"
 # What a chart draws into: canvas and svg for charts, tables, and the text of a big number.
 DRAWN = "canvas, svg.datamap, table tbody tr, .header-line"
 ERRORS = (
@@ -41,9 +43,11 @@ PATIENCE = 120
 """Seconds to wait for a page or its charts: a busy machine is slow, which is not what this looks for."""
 EMPTY = ".ant-empty, [data-test='empty-state'], .empty-state"
 SPINNER = "[data-test='loading-indicator'], .loading"
-ALL_DRAWN = """([chart, drawn, spinner]) => {
+ANIMATION = 1500
+"""Milliseconds that ECharts lets things grow: pictures of half bars mislead."""
+ALL_DRAWN = """([chart, drawn, spinner, missing, placed]) => {
   const charts = [...document.querySelectorAll(chart)].filter((c) => c.querySelector('.slice_container, .chart-slice'));
-  return charts.length > 0 && !document.querySelector(spinner)
+  return charts.length + document.querySelectorAll(missing).length >= placed && !document.querySelector(spinner)
     && charts.every((c) => c.querySelector(drawn));
 }"""
 
@@ -130,8 +134,8 @@ def _log_in(page: Page, settings: BrowserSettings) -> None:
         raise LogInError(f"{settings.superset_user} is not logged in to {base} after the log-in")
 
 
-def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIENCE) -> Look:
-    """Open a dashboard, wait until every chart is drawn, take its picture, and say what is wrong."""
+def look(page: Page, url: str, slug: str, picture: Path, placed: int, *, seconds: float = PATIENCE) -> Look:
+    """Open a dashboard, wait until each of the ``placed`` charts is drawn, take its picture, and say what is wrong."""
     seen = Look(slug, picture)
 
     def heard(message: ConsoleMessage) -> None:
@@ -149,8 +153,8 @@ def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIEN
     page.on("pageerror", broke)
     page.on("response", answered)
     page.goto(url)
-    _scroll_through(page, seen, seconds)
-    _judge(page, seen)
+    _scroll_through(page, seen, placed, seconds)
+    _judge(page, seen, placed)
     picture.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=picture)
     # The next dashboard is looked at on the same page: what goes wrong there is not this one's.
@@ -160,7 +164,7 @@ def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIEN
     return seen
 
 
-def _scroll_through(page: Page, seen: Look, seconds: float) -> None:
+def _scroll_through(page: Page, seen: Look, placed: int, seconds: float) -> None:
     """Make the window as tall as the dashboard, as charts out of sight are not loaded, and wait for them."""
     try:
         page.wait_for_selector(CHART, timeout=seconds * 1000)
@@ -169,14 +173,14 @@ def _scroll_through(page: Page, seen: Look, seconds: float) -> None:
             size = page.viewport_size
             if size and height > size["height"]:
                 page.set_viewport_size({"width": size["width"], "height": height})
-            page.wait_for_function(ALL_DRAWN, arg=[CHART, DRAWN, SPINNER], timeout=seconds * 1000)
+            page.wait_for_function(ALL_DRAWN, arg=[CHART, DRAWN, SPINNER, MISSING, placed], timeout=seconds * 1000)
     except TimeoutError:
         seen.wrong.append(f"not every chart was drawn after {seconds:.0f} s")
     else:
-        page.wait_for_timeout(1500)  # ECharts' entrance animation takes a second: pictures of half bars mislead
+        page.wait_for_timeout(ANIMATION)
 
 
-def _judge(page: Page, seen: Look) -> None:
+def _judge(page: Page, seen: Look, placed: int) -> None:
     for chart in page.locator(CHART).all():
         name = chart.locator("[data-test='editable-title'], .header-title").first
         title = name.inner_text().strip() if name.count() else "(untitled)"
@@ -189,6 +193,8 @@ def _judge(page: Page, seen: Look) -> None:
             seen.wrong.append(f"chart {title!r} drew nothing")
         if chart.locator(ERRORS).count():
             seen.wrong.append(f"chart {title!r} shows an error: {chart.locator(ERRORS).first.inner_text()[:300]}")
+    if seen.charts != placed:
+        seen.wrong.append(f"{seen.charts} charts are there, of {placed}")
     seen.wrong += [f"message: {each.inner_text()[:300]}" for each in page.locator(ERRORS).all()]
 
 
@@ -204,18 +210,27 @@ def look_at_all(
     """Look at every dashboard of the assets, or at the slugs in ``only``; the pictures are ``<output>/<slug>.png``."""
     looks = []
     with logged_in(settings, width, height) as page:
-        for slug in _slugs(only):
+        for slug, placed in charts_placed(only).items():
             url = dashboard_url(settings.superset_url, slug, tenant)
             page.set_viewport_size({"width": width, "height": height})
-            looks.append(look(page, url, slug, output / f"{slug}.png"))
+            looks.append(look(page, url, slug, output / f"{slug}.png", placed))
     return looks
 
 
-def _slugs(only: Collection[str]) -> list[str]:
-    slugs = [str(dashboard.content["slug"]) for dashboard in Bundle.load().of("dashboards")]
-    if unknown := set(only) - set(slugs):
-        raise NoDashboard(f"no such dashboard: {', '.join(sorted(unknown))}; there are {', '.join(slugs)}")
-    return [slug for slug in slugs if not only or slug in only]
+def charts_placed(only: Collection[str] = ()) -> dict[str, int]:
+    """How many charts the files place on each dashboard, by its slug; of those in ``only``, if it names any.
+
+    :raises NoDashboard: it names one that there is not
+    """
+    boards = {str(board.content["slug"]): placed_on(board) for board in Bundle.load().of("dashboards")}
+    if unknown := set(only) - boards.keys():
+        raise NoDashboard(f"no such dashboard: {', '.join(sorted(unknown))}; there are {', '.join(boards)}")
+    return {slug: placed for slug, placed in boards.items() if not only or slug in only}
+
+
+def placed_on(board: Asset) -> int:
+    """How many charts a dashboard's file places on it."""
+    return sum(isinstance(part, dict) and part["type"] == "CHART" for part in board.content["position"].values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
