@@ -19,7 +19,7 @@ from alerts.tell import Teller
 from runtime.mail import Attachment, Mail
 from superset_config.bundle import Asset, Bundle
 from superset_config.rest import Superset, SupersetError
-from superset_config.screenshot import BrowserSettings, LogInError, dashboard_url, logged_in, look
+from superset_config.screenshot import BrowserSettings, LogInError, dashboard_url, logged_in, look, placed_on
 
 WIDTH, HEIGHT = 1440, 900
 
@@ -85,7 +85,7 @@ def make(settings: BrowserSettings, bundle: Bundle, slug: str, tenant: str, day:
     board = _dashboard(bundle, slug)
     url = dashboard_url(settings.superset_url, slug, tenant)
     with tempfile.TemporaryDirectory() as folder, logged_in(settings, WIDTH, HEIGHT) as page:
-        seen = look(page, url, slug, Path(folder) / "picture.png")
+        seen = look(page, url, slug, Path(folder) / "picture.png", placed_on(board))
         if seen.wrong:
             raise ReportError(f"{slug} of {tenant}: {'; '.join(seen.wrong)}")
         picture = seen.picture.read_bytes()

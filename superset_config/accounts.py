@@ -8,11 +8,13 @@ is kept of it. Superset itself has no page for this, and its only registration l
 import hashlib
 import os
 from datetime import timedelta
+from functools import wraps
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request
+from flask import Blueprint, Flask, Response, current_app, make_response, redirect, render_template, request
 from flask_appbuilder.api import BaseApi, expose, safe
 from flask_appbuilder.security.decorators import protect
+from flask_limiter import RateLimitExceeded
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from runtime.mail import Mail, Mailer, MailError
@@ -21,6 +23,10 @@ LEAST_PASSWORD: Final = 12
 MOST_PASSWORD: Final = 200
 LASTS: Final = {"invitation": timedelta(days=3), "forgotten": timedelta(hours=1)}
 """What a link is for, and how long it works."""
+MAILS: Final = "5 per hour"
+"""How often a new password may be asked for one address: nobody's letter box is filled."""
+ASKED: Final = "30 per hour"
+"""How often one client may ask for anybody's."""
 
 pages = Blueprint("accounts", __name__, url_prefix="/account")
 
@@ -116,6 +122,31 @@ def send() -> Response:
     elif Mailer.from_environ(os.environ) is None:
         return _page("no-mail")
     return _page("sent")
+
+
+def _address_asked_for() -> str:
+    address = request.form.get("email", "").strip().lower()
+    return "forgotten:" + hashlib.sha256(address.encode()).hexdigest()
+
+
+def limit_mails(app: Flask) -> None:
+    """Refuse (429) who asks too often for a new password; counted in Redis, so by all processes together.
+
+    An address is counted whether it is an account's, so that nobody learns from it which are.
+    """
+    limiter = app.appbuilder.sm.limiter
+    view = f"{pages.name}.{send.__name__}"
+    limited = limiter.limit(ASKED)(limiter.limit(MAILS, key_func=_address_asked_for)(app.view_functions[view]))
+
+    @wraps(limited)
+    def answer() -> Response:
+        try:
+            response: Response = limited()
+        except RateLimitExceeded:
+            return _page("too-often", 429)
+        return response
+
+    app.view_functions[view] = answer
 
 
 @pages.get("/<any(invitation, forgotten):purpose>/<token>")

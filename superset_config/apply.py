@@ -1,7 +1,8 @@
 """Brings Superset to what the reviewed assets and roles say; imported and run inside Superset's application context.
 
 Superset's importer overwrites what it is given and leaves the rest, so a chart deleted here would live on there: what
-is marked as managed elsewhere and is not among the assets any more is deleted. What people made by hand stays.
+is marked as managed elsewhere and is not among the assets any more is deleted. What people made by hand stays, and what
+is reviewed is theirs no more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,8 +35,10 @@ def apply(bundle: Bundle, reader_dsn: str, username: str) -> None:
 
     :raises ApplyError: when an asset or a role is not there afterwards, or an asset does not validate
     """
-    with override_user(security_manager.find_user(username=username)):
+    admin = security_manager.find_user(username=username)
+    with override_user(admin):
         _import(bundle, reader_dsn)
+        _take_over(bundle, admin)
         _prune(bundle)
         _assert_imported(bundle)
         _set_roles(yaml.safe_load((ROOM / "roles.yaml").read_text(encoding="utf-8")))
@@ -75,12 +78,43 @@ def _import(bundle: Bundle, reader_dsn: str) -> None:
         raise ApplyError(f"the assets do not validate: {error.normalized_messages()}") from error
 
 
-def _prune(bundle: Bundle) -> None:
+def _take_over(bundle: Bundle, admin: Any) -> None:
+    """Have the administrator alone own what is reviewed.
+
+    Superset lets people choose the UUID of what they make, and those of a later version can be known before it is
+    installed: the import overwrites what was made under one, and its maker would go on owning it, for every tenant.
+    """
     for kind, model in MODELS.items():
         for row in db.session.query(model).filter_by(is_managed_externally=True):
             if str(row.uuid) not in bundle.uuids(kind):
+                continue
+            if _is_somebody_s(row):
+                row.created_by_fk = admin.id
+            if hasattr(row, "owners"):
+                row.owners = [admin]
+    db.session.commit()
+
+
+def _prune(bundle: Bundle) -> None:
+    """Delete what is marked as reviewed and has no file; what a person made only loses the mark.
+
+    Only the bootstrap sets the mark (``reviewed.py``), and its work is an administrator's. But people could, once.
+    """
+    for kind, model in MODELS.items():
+        for row in db.session.query(model).filter_by(is_managed_externally=True):
+            if str(row.uuid) in bundle.uuids(kind):
+                continue
+            if _is_somebody_s(row):
+                row.is_managed_externally = False
+            else:
                 db.session.delete(row)
         db.session.commit()
+
+
+def _is_somebody_s(row: Any) -> bool:
+    """Whether a person made it who is no administrator."""
+    maker = security_manager.get_user_by_id(row.created_by_fk) if row.created_by_fk else None
+    return maker is not None and "Admin" not in {role.name for role in maker.roles}
 
 
 def _assert_imported(bundle: Bundle) -> None:

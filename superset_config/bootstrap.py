@@ -24,6 +24,7 @@ from typing import Any
 import psycopg2
 
 from superset_config.bundle import ASSETS, ROOM, AssetError, Bundle
+from superset_config.own_work import own_work
 
 TABLES = {"dashboards": "dashboards", "charts": "slices", "datasets": "tables", "databases": "dbs"}
 OF_PEOPLE = ("SUPERSET_USER", "SUPERSET_PASSWORD", "SUPERSET_REPORTER_PASSWORD")
@@ -99,7 +100,7 @@ class Memory:
 
 
 def _superset(*arguments: str) -> None:
-    command = [str(Path(sys.executable).with_name("superset")), *arguments]
+    command = [sys.executable, "-m", "superset_config.command_line", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BootstrapError(f"superset {' '.join(arguments)} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
@@ -138,7 +139,7 @@ def _apply(bundle: Bundle) -> None:
     # Superset is loaded here and not above: without it, a second start costs a second and not ten.
     from superset.app import create_app  # noqa: PLC0415
 
-    with create_app().app_context():
+    with create_app().app_context(), own_work():
         from superset_config.apply import apply, ensure_admin, ensure_reporter  # noqa: PLC0415
 
         ensure_admin(_required("SUPERSET_USER"), _required("SUPERSET_PASSWORD"))

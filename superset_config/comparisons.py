@@ -5,8 +5,9 @@
 from collections.abc import Mapping, Sequence
 
 from superset_config.families import family_of
-from superset_config.literals import MacroError
+from superset_config.literals import MacroError, among
 from superset_config.merges import merged
+from superset_config.periods import CHOSEN
 from superset_config.rows import span_rows
 
 LAST_DAYS = 14
@@ -85,15 +86,24 @@ def compared(
     *,
     distinct: str | None = None,
     more: Sequence[str] = (),
+    together: Sequence[str] = (),
 ) -> str:
     """The CTEs of :func:`so_far` over ``spans``, and ``compared``: tenant, scope, position, period_start, the measures.
 
-    Position 0 is the span, -1 what it is compared with; there, a measure that is 0 is null, as no change can be told.
+    Position 0 is the span, -1 what it is compared with. There, in the chosen period, a measure that is 0 is null: a
+    tile works out the change itself, and from 0 to anything it would say +0.0 %. In the other scopes 0 is 0.
+
+    :param together: measures that a metric adds to one another: null only where all of them are 0
     """
     names = [*measures, *([distinct] if distinct else [])]
-    shown = ", ".join(
-        f"case when w.position = 0 then t.{name} else nullif(t.{name}, 0) end as {name}" for name in names
-    )
+    nothing = " + ".join(f"t.{name}" for name in together)
+
+    def comparable(name: str) -> str:
+        zero = f"case when {nothing} = 0 then 0 end" if name in together else "0"
+        of_tile = f"w.position = -1 and {among('w.scope', [CHOSEN])}"
+        return f"case when {of_tile} then nullif(t.{name}, {zero}) else t.{name} end as {name}"
+
+    shown = ",\n        ".join(comparable(name) for name in names)
     return f"""wanted as (
     select tenant, scope, 0 as position, span_start as since, span_end as until, true as running from spans
     union all
@@ -101,7 +111,9 @@ def compared(
 ),
 {so_far(family, ("scope", "position"), measures, condition, distinct=distinct, more=more)},
 compared as (
-    select w.tenant, w.scope, w.position, w.since at time zone z.time_zone as period_start, {shown}
+    select
+        w.tenant, w.scope, w.position, w.since at time zone z.time_zone as period_start,
+        {shown}
     from wanted as w
     inner join newest as z on z.tenant = w.tenant
     inner join so_far as t on t.tenant = w.tenant and t.scope = w.scope and t.position = w.position

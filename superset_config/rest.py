@@ -84,6 +84,20 @@ class Superset:
             self._http.headers["Referer"] = str(self._http.base_url)
         return self._http.request(method, path if path.startswith("/") else f"/api/v1/{path}", json=content)
 
+    def submit(
+        self, path: str, form: Mapping[str, str], files: Mapping[str, tuple[str, bytes]] | None = None
+    ) -> httpx.Response:
+        """The answer to a form (with ``files``: name and content) sent to ``path``, from ``/``, as a browser sends it.
+
+        That is: with a session's cookie and no token of a program's, which Superset treats otherwise in places.
+        """
+        self._begin_session()
+        csrf_token = str(self.get("security/csrf_token/")["result"])
+        request = self._http.build_request("POST", path, data={**form, "csrf_token": csrf_token}, files=files)
+        del request.headers["Authorization"]
+        request.headers["Referer"] = str(self._http.base_url)
+        return self._http.send(request)
+
     @staticmethod
     def _json(answer: httpx.Response) -> dict[str, Any]:
         if not answer.is_success:

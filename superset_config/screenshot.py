@@ -2,9 +2,9 @@
 
     python -m superset_config.screenshot --output <folder> [--tenant NAME] [--dashboard SLUG] [--width 1440]
 
-Wrong is: a chart that shows an error, nothing, or still a spinner, or does not say what its number means; an error
-message of the page; an error in the browser's console; a request that failed. Needs the core environment (Playwright)
-and a Chromium.
+Wrong is: a chart that is not there, or shows an error, nothing, or still a spinner, or does not say what its number
+means; an error message of the page; an error in the browser's console; a request that failed. Needs the core
+environment (Playwright) and a Chromium.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from playwright.sync_api import ConsoleMessage, Error, Page, Response, TimeoutEr
 from pydantic import Field
 
 from runtime.settings import SettingsError
-from superset_config.bundle import Bundle
+from superset_config.bundle import Asset, Bundle
 from superset_config.exposures import placed
 from superset_config.rest import SupersetSettings
 
@@ -36,6 +36,8 @@ TITLE = "[data-test='editable-title'], .header-title"
 TILE = ".dashboard-chart"
 """What of a chart carries the text that says what its number means."""
 CHART = ".dashboard-component-chart-holder"
+# What Superset shows in the place of a chart that it does not have (any more).
+MISSING = ".missing-chart-container"
 # What a chart draws into: canvas and svg for charts, tables, and the text of a big number.
 DRAWN = "canvas, svg.datamap, table tbody tr, .header-line"
 ERRORS = (
@@ -46,9 +48,11 @@ PATIENCE = 120
 """Seconds to wait for a page or its charts: a busy machine is slow, which is not what this looks for."""
 EMPTY = ".ant-empty, [data-test='empty-state'], .empty-state"
 SPINNER = "[data-test='loading-indicator'], .loading"
-ALL_DRAWN = """([chart, drawn, spinner]) => {
+ANIMATION = 1500
+"""Milliseconds that ECharts lets things grow: pictures of half bars mislead."""
+ALL_DRAWN = """([chart, drawn, spinner, missing, placed]) => {
   const charts = [...document.querySelectorAll(chart)].filter((c) => c.querySelector('.slice_container, .chart-slice'));
-  return charts.length > 0 && !document.querySelector(spinner)
+  return charts.length + document.querySelectorAll(missing).length >= placed && !document.querySelector(spinner)
     && charts.every((c) => c.querySelector(drawn));
 }"""
 
@@ -135,9 +139,19 @@ def _log_in(page: Page, settings: BrowserSettings) -> None:
         raise LogInError(f"{settings.superset_user} is not logged in to {base} after the log-in")
 
 
-def look(page: Page, url: str, slug: str, picture: Path, *, said: Mapping[str, str] | None = None) -> Look:
-    """Open a dashboard, wait until every chart is drawn, take its picture, and say what is wrong.
+def look(
+    page: Page,
+    url: str,
+    slug: str,
+    picture: Path,
+    charts: int,
+    *,
+    said: Mapping[str, str] | None = None,
+    seconds: float = PATIENCE,
+) -> Look:
+    """Open a dashboard, wait until each of its ``charts`` is drawn, take its picture, and say what is wrong.
 
+    :param charts: how many are placed on it
     :param said: what each chart has to say that its number means, by the chart's name; None: that is not looked at
     """
     seen = Look(slug, picture)
@@ -157,8 +171,8 @@ def look(page: Page, url: str, slug: str, picture: Path, *, said: Mapping[str, s
     page.on("pageerror", broke)
     page.on("response", answered)
     page.goto(url)
-    _scroll_through(page, seen)
-    _judge(page, seen)
+    _scroll_through(page, seen, charts, seconds)
+    _judge(page, seen, charts)
     if said is not None:
         _judge_meanings(page, seen, said)
     picture.parent.mkdir(parents=True, exist_ok=True)
@@ -170,23 +184,23 @@ def look(page: Page, url: str, slug: str, picture: Path, *, said: Mapping[str, s
     return seen
 
 
-def _scroll_through(page: Page, seen: Look) -> None:
+def _scroll_through(page: Page, seen: Look, charts: int, seconds: float) -> None:
     """Make the window as tall as the dashboard, as charts out of sight are not loaded, and wait for them."""
     try:
-        page.wait_for_selector(CHART, timeout=PATIENCE * 1000)
+        page.wait_for_selector(CHART, timeout=seconds * 1000)
         for _ in range(3):  # what is drawn may change the height; it settles at once or at the second look
             height = page.evaluate("document.documentElement.scrollHeight")
             size = page.viewport_size
             if size and height > size["height"]:
                 page.set_viewport_size({"width": size["width"], "height": height})
-            page.wait_for_function(ALL_DRAWN, arg=[CHART, DRAWN, SPINNER], timeout=PATIENCE * 1000)
+            page.wait_for_function(ALL_DRAWN, arg=[CHART, DRAWN, SPINNER, MISSING, charts], timeout=seconds * 1000)
     except TimeoutError:
-        seen.wrong.append(f"not every chart was drawn after {PATIENCE} s")
+        seen.wrong.append(f"not every chart was drawn after {seconds:.0f} s")
     else:
-        page.wait_for_timeout(1500)  # ECharts' entrance animation takes a second: pictures of half bars mislead
+        page.wait_for_timeout(ANIMATION)
 
 
-def _judge(page: Page, seen: Look) -> None:
+def _judge(page: Page, seen: Look, charts: int) -> None:
     for chart in page.locator(CHART).all():
         name = chart.locator(TITLE).first
         title = name.inner_text().strip() if name.count() else "(untitled)"
@@ -199,6 +213,8 @@ def _judge(page: Page, seen: Look) -> None:
             seen.wrong.append(f"chart {title!r} drew nothing")
         if chart.locator(ERRORS).count():
             seen.wrong.append(f"chart {title!r} shows an error: {chart.locator(ERRORS).first.inner_text()[:300]}")
+    if seen.charts != charts:
+        seen.wrong.append(f"{seen.charts} charts are there, of {charts}")
     seen.wrong += [f"message: {each.inner_text()[:300]}" for each in page.locator(ERRORS).all()]
 
 
@@ -229,11 +245,27 @@ def look_at_all(
     """Look at every dashboard of the assets, or at the slugs in ``only``; the pictures are ``<output>/<slug>.png``."""
     looks = []
     with logged_in(settings, width, height) as page:
-        for slug in _slugs(only):
+        for slug, count in charts_placed(only).items():
             url = dashboard_url(settings.superset_url, slug, tenant)
             page.set_viewport_size({"width": width, "height": height})
-            looks.append(look(page, url, slug, output / f"{slug}.png", said=_meanings(slug)))
+            looks.append(look(page, url, slug, output / f"{slug}.png", count, said=_meanings(slug)))
     return looks
+
+
+def charts_placed(only: Collection[str] = ()) -> dict[str, int]:
+    """How many charts the files place on each dashboard, by its slug; of those in ``only``, if it names any.
+
+    :raises NoDashboard: it names one that there is not
+    """
+    boards = {str(board.content["slug"]): placed_on(board) for board in Bundle.load().of("dashboards")}
+    if unknown := set(only) - boards.keys():
+        raise NoDashboard(f"no such dashboard: {', '.join(sorted(unknown))}; there are {', '.join(boards)}")
+    return {slug: count for slug, count in boards.items() if not only or slug in only}
+
+
+def placed_on(board: Asset) -> int:
+    """How many charts a dashboard's file places on it."""
+    return len(list(placed(board)))
 
 
 def _meanings(slug: str) -> dict[str, str]:
@@ -241,13 +273,6 @@ def _meanings(slug: str) -> dict[str, str]:
     charts = {chart.uuid: chart for chart in bundle.of("charts")}
     (board,) = (each for each in bundle.of("dashboards") if each.content["slug"] == slug)
     return {charts[uuid].name: str(charts[uuid].content["description"]) for uuid in placed(board)}
-
-
-def _slugs(only: Collection[str]) -> list[str]:
-    slugs = [str(dashboard.content["slug"]) for dashboard in Bundle.load().of("dashboards")]
-    if unknown := set(only) - set(slugs):
-        raise NoDashboard(f"no such dashboard: {', '.join(sorted(unknown))}; there are {', '.join(slugs)}")
-    return [slug for slug in slugs if not only or slug in only]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,8 @@ apart (``warehouse/schema/row_security.sql``), and every cached answer is kept u
 
 import os
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from flask import g, has_request_context
 from flask_appbuilder.models.filters import BaseFilter
@@ -21,8 +22,12 @@ from superset.utils.core import QuerySource
 
 from superset_config import lake
 from superset_config.connections import keep_open
+from superset_config.own_work import is_own_work
 from superset_config.tenancy import NoTenantError, Sight, role_of, sight
 from warehouse import tenant_login
+
+KEPT: Final = "watershed_sight"
+"""Where Flask's ``g`` has what the person of a request sees, as a value that outlives the request."""
 
 
 def _reader_url() -> URL:
@@ -80,12 +85,20 @@ class WatershedSecurityManager(SupersetSecurityManager):
     def raise_for_access(self, *args: Any, **kwargs: Any) -> None:
         """As Superset's, and what another tenant's people made by hand is refused, however it is addressed."""
         super().raise_for_access(*args, **kwargs)
+        self._keep_sight()
         made = [kwargs.get(name) for name in ("dashboard", "chart", "datasource")]
         if context := kwargs.get("query_context"):
             made.append(context.datasource)
         for thing in filter(None, [*args[:2], *made]):
             if not self._may_see(thing):
                 raise _refused("This belongs to another tenant.")
+
+    def _keep_sight(self) -> None:
+        """Keep what the person sees, for what of the request is done after it has ended (:func:`_at_work`)."""
+        if not is_own_work():
+            g.pop(KEPT, None)
+            with suppress(NoTenantError):  # who sees nothing keeps nothing, and is refused
+                setattr(g, KEPT, self.sight())
 
     def _may_see(self, thing: Any) -> bool:
         if not hasattr(thing, "created_by_fk") or getattr(thing, "is_managed_externally", False):
@@ -122,25 +135,19 @@ def connect_as_tenant(
 ) -> tuple[URL, dict[str, Any]]:
     """Superset's ``DB_CONNECTION_MUTATOR``: connect to the warehouse as the role of the person's tenant.
 
-    Nobody's session is a program's own work (the bootstrap): it reads as ``reader``, which sees all. Connections stay
-    open but for it and for SQL Lab, whose queries are stopped by ending their connection: it must be nobody else's.
+    A program's own work (the bootstrap) reads as ``reader``, which sees all. Connections stay open but for it and for
+    SQL Lab, whose queries are stopped by ending their connection: it must be nobody else's.
 
-    :raises SupersetSecurityException: the person may see nobody's data
+    :raises SupersetSecurityException: nobody is known, or they may see nobody's data
     """
     if uri.drivername == "duckdb":
         return uri, {**params, "creator": _lake_connection(security_manager)}
     reader = _reader_url()
     if (uri.username, uri.host, uri.port, uri.database) != (reader.username, reader.host, reader.port, reader.database):
         return uri, params
-    user = getattr(g, "user", None)
-    if user is None and not has_request_context():
+    seen = _at_work(security_manager)
+    if seen is None:
         return uri, params
-    if user is None:
-        raise _refused("Log in first.")
-    try:
-        seen = sight(role.name for role in security_manager.get_user_roles(user))
-    except NoTenantError as error:
-        raise _refused(str(error)) from error
     if source is not QuerySource.SQL_LAB:
         params = keep_open(params)
     if seen.tenant is None:
@@ -149,16 +156,36 @@ def connect_as_tenant(
     return uri.set(username=tenant_login.role(seen.tenant), password=password), params
 
 
-def _lake_connection(security_manager: Any) -> Callable[[], Any]:
-    """How to connect to the lake: as nobody, with nothing in it; as a person, if they see every tenant."""
+def _at_work(security_manager: Any) -> Sight | None:
+    """What may be seen by whom a connection is made for; None for a program's own work, which says that it is.
+
+    A download of many rows connects when its request has ended: nobody is logged in there, and ``g`` has what
+    :meth:`WatershedSecurityManager.raise_for_access` kept of the request (superset/commands/streaming_export/base.py).
+
+    :raises SupersetSecurityException: nobody is known, or they may see nobody's data
+    """
+    if is_own_work():
+        return None
+    if not has_request_context():
+        kept = g.get(KEPT)
+        if isinstance(kept, Sight):
+            return kept
+        raise _refused("Log in first.")
     user = getattr(g, "user", None)
-    if user is None and not has_request_context():
-        return lake.empty
+    if not user:
+        raise _refused("Log in first.")
     try:
-        seen = sight(role.name for role in security_manager.get_user_roles(user)) if user else None
+        return sight(role.name for role in security_manager.get_user_roles(user))
     except NoTenantError as error:
         raise _refused(str(error)) from error
-    if seen is None or seen.tenant is not None:
+
+
+def _lake_connection(security_manager: Any) -> Callable[[], Any]:
+    """How to connect to the lake: as a program, with nothing in it; as a person, if they see every tenant."""
+    seen = _at_work(security_manager)
+    if seen is None:
+        return lake.empty
+    if seen.tenant is not None:
         raise _refused("The lake holds every tenant's events: it is for people who see all tenants.")
     return lake.connect
 

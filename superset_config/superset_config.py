@@ -63,13 +63,17 @@ def _ours(app: Any) -> None:
 
     And it parses a text once (``parses.py``) and stays connected to the warehouse (``connections.py``).
     """
-    from superset_config import accounts, connections, docs_link, parses, security  # noqa: PLC0415 - they load Superset, which loads this file
+    # They load Superset, which loads this file.
+    from superset_config import accounts, connections, docs_link, owners, parses, reviewed, security  # noqa: PLC0415
 
     app.jinja_loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent / "templates"), app.jinja_loader])
     app.register_blueprint(accounts.pages)
     app.register_blueprint(docs_link.pages)
     app.appbuilder.add_api(accounts.AccountsApi)
+    accounts.limit_mails(app)
     security.confine_lists()
+    owners.confine_owners()
+    reviewed.guard_marks()
     parses.remember_parses()
     connections.keep_connections()
 
@@ -142,6 +146,8 @@ FEATURE_FLAGS = {
 JINJA_CONTEXT_ADDONS = MACROS
 # The datasets are the reviewed ones of this repository; a file uploaded into the warehouse would not be.
 ALLOWED_EXTENSIONS: set[str] = set()
+# An imported dataset may name an address of its rows, which Superset would fetch itself, from inside the network.
+DATASET_IMPORT_ALLOWED_DATA_URLS: list[str] = []
 
 for _name in ("READER_DSN", "SUPERSET_URL"):
     _required(_name)

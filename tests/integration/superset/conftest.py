@@ -241,10 +241,12 @@ def stranger(superset_env: Mapping[str, str], admin_settings: SupersetSettings) 
         yield client
 
 
-def sql_lab(client: Superset, database_id: int, words: str, schema: str = "marts") -> httpx.Response:
-    """Ask in SQL Lab, whatever comes of it."""
+def sql_lab(
+    client: Superset, database_id: int, words: str, schema: str = "marts", client_id: str | None = None
+) -> httpx.Response:
+    """Ask in SQL Lab, whatever comes of it. By ``client_id`` the query is found again."""
     query = {"database_id": database_id, "sql": words, "schema": schema, "runAsync": False, "queryLimit": 1000}
-    return client.try_send("POST", "sqllab/execute/", {**query, "client_id": secrets.token_hex(5)})
+    return client.try_send("POST", "sqllab/execute/", {**query, "client_id": client_id or secrets.token_hex(5)})
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
@@ -146,6 +146,37 @@ def forget(browser: httpx.Client, email: str) -> httpx.Response:
     return browser.post("/account/forgotten", data={"csrf_token": token[1], "email": email}, headers=referer)
 
 
+def nobody() -> str:
+    """An address that is no account's."""
+    return f"nobody-{secrets.token_hex(4)}@people.example"
+
+
+def asked_again_and_again(client: httpx.Client, emails: Callable[[], str]) -> list[int]:
+    """The statuses of asking for new passwords until it is refused; at most as often as two hours allow."""
+    statuses = []
+    for _ in range(61):
+        statuses.append(forget(client, emails()).status_code)
+        if statuses[-1] != httpx.codes.OK:
+            break
+    return statuses
+
+
+def test_a_new_password_is_not_asked_for_without_end(
+    superset_env: Mapping[str, str], account: Account, browser: httpx.Client
+) -> None:
+    elsewhere = httpx.HTTPTransport(local_address=f"127.{secrets.randbelow(255)}.{secrets.randbelow(255)}.9")
+    with httpx.Client(base_url=superset_env["SUPERSET_URL"], timeout=90, transport=elsewhere) as other:
+        for email in (account.email, nobody()):
+            statuses = asked_again_and_again(other, lambda email=email: email.upper())  # type: ignore[misc]
+            assert statuses[-1] == httpx.codes.TOO_MANY_REQUESTS
+            assert 5 < len(statuses) <= 11
+            refused = forget(browser, email)
+            assert refused.status_code == httpx.codes.TOO_MANY_REQUESTS, "whoever asks for it"
+            assert "try again in an hour" in refused.text
+        assert asked_again_and_again(other, nobody)[-1] == httpx.codes.TOO_MANY_REQUESTS
+        assert forget(browser, nobody()).status_code == httpx.codes.OK, "another client's asking is its own"
+
+
 def test_the_log_in_page_leads_to_a_new_password(browser: httpx.Client) -> None:
     assert 'href="/account/forgotten"' in browser.get("/login/").text
 
@@ -153,7 +184,7 @@ def test_the_log_in_page_leads_to_a_new_password(browser: httpx.Client) -> None:
 def test_without_a_mail_server_the_page_says_whom_to_ask_whether_there_is_an_account(
     account: Account, browser: httpx.Client
 ) -> None:
-    answers = {forget(browser, email).text for email in (account.email, "nobody@people.example")}
+    answers = {forget(browser, email).text for email in (account.email, nobody())}
     assert len({re.sub(r'value="[^"]+"', "", answer) for answer in answers}) == 1
     assert "Ask your administrator" in answers.pop()
 
@@ -210,7 +241,7 @@ def test_a_forgotten_password_is_mended_by_mail(
     url, sink = mailing
     sink.taken.clear()
     with httpx.Client(base_url=url, timeout=90) as client:
-        known, unknown = (forget(client, email) for email in (account.email, "nobody@people.example"))
+        known, unknown = (forget(client, email) for email in (account.email, nobody()))
     assert known.text == unknown.text  # nobody learns from the page whose addresses are known
     (message,) = sink.taken
     assert (message["To"], message["From"]) == (account.email, "watershed@here.example")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import yaml
 
@@ -18,6 +19,7 @@ from stack import superset as superset_part
 from superset_config.bundle import ASSETS, Bundle
 from superset_config.export import changes, exported, write
 from superset_config.rest import Superset
+from tests.integration.superset.conftest import Home
 
 CHART = "charts/page_views/top_pages.yaml"
 BOARD = "dashboards/page_views.yaml"
@@ -114,18 +116,51 @@ def bootstrap(stack: Any, superset_env: Mapping[str, str]) -> Iterator[Any]:
     assert run(ASSETS).returncode == 0
 
 
-def test_what_leaves_the_files_leaves_superset(administrator: Superset, files: Path, bootstrap: Any) -> None:
+@dataclass(frozen=True)
+class Held:
+    """Two charts that the first tenant's analyst made: one under a UUID of a file to come, one marked as reviewed."""
+
+    analyst: Superset
+    claimed: str
+    mine: int
+
+
+@pytest.fixture
+def held(
+    stack: Any, superset_env: Mapping[str, str], homes: tuple[Home, Home], administrator: Superset
+) -> Iterator[Held]:
+    analyst = homes[0].analyst
+    dataset = number(administrator, "dataset", "datasets/warehouse/page_views_by_page.yaml")
+    chart = {"slice_name": f"Mine {uuid.uuid4().hex[:6]}", "viz_type": "table", "datasource_id": dataset}
+    chart |= {"datasource_type": "table", "params": "{}"}
+    claimed = str(uuid.uuid4())
+    analyst.send("POST", "chart/", {**chart, "uuid": claimed})
+    mine = int(analyst.send("POST", "chart/", chart)["id"])
+    known = secrets_of_stack.load(stack.settings.watershed_state / "secrets.json")
+    dsn = superset_part.variables(stack.settings, known)["SUPERSET_METADATA_DSN"].replace("+psycopg2", "", 1)
+    with psycopg.connect(dsn) as connection:  # as it once was possible over REST
+        connection.execute("update slices set is_managed_externally = true where id = %s", (mine,))
+    yield Held(analyst, claimed, mine)
+    analyst.send("DELETE", f"chart/{mine}")
+
+
+def test_a_chart_that_leaves_the_files_leaves_superset_and_what_people_made_stays(
+    administrator: Superset, files: Path, bootstrap: Any, held: Held
+) -> None:
     board = f"dashboard/{number(administrator, 'dashboard', BOARD)}"
     administrator.send("PUT", board, {"css": ".header { color: red }"})  # as a version of the files once had it
     assert [each.path for each in changes(Bundle.load(), exported(administrator))] == [BOARD]
     known = (files / CHART).read_text()
-    added = str(uuid.uuid4())
-    (files / "charts" / "added.yaml").write_text(known.replace(yaml.safe_load(known)["uuid"], added))
+    (files / "charts" / "added.yaml").write_text(known.replace(yaml.safe_load(known)["uuid"], held.claimed))
     assert bootstrap(files).returncode == 0
-    assert added in administrator.by_uuid("chart")
+    added = administrator.by_uuid("chart")[held.claimed]["id"]
+    answer = held.analyst.try_send("PUT", f"chart/{added}", {"slice_name": "mine, for every tenant"})
+    assert answer.status_code == httpx.codes.FORBIDDEN, "a reviewed chart is not owned by who used its UUID before"
+    mine = held.analyst.get(f"chart/{held.mine}")["result"]
+    assert mine["is_managed_externally"] is False
     (files / "charts" / "added.yaml").unlink()
     assert bootstrap(files).returncode == 0
-    assert added not in administrator.by_uuid("chart")
+    assert held.claimed not in administrator.by_uuid("chart")
     assert changes(Bundle.load(), exported(administrator)) == []
 
 

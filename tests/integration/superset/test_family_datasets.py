@@ -219,6 +219,34 @@ def test_error_rates_and_apdex_are_of_sums_and_never_means_of_means(marts: Marts
     assert marts.metric("requests_by_service", "error_rate_of_service", region_name=["Germany"]) == 0
 
 
+def test_a_faultless_week_before_is_said_to_be_one(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00", event_type="request_log")
+    answered(marts, "requests_region_daily", "2026-11-09", [100])
+    answered(marts, "requests_region_hourly", "2026-11-18 08:00", [100, 100])
+    for mart, at in (("hourly", "2026-11-25 08:00"), ("daily", "2026-11-25")):
+        answered(marts, f"requests_region_{mart}", at, [100, 1000], errors=1)
+    week = "scope = 'Week so far'"
+    assert marts.metric("requests_totals", "error_rate_before", week) == 0
+    assert marts.metric("requests_totals", "error_rate_now", week) == Decimal("0.5")
+    assert marts.metric("requests_totals", "requests_change", week) == 0
+
+
+def test_a_tile_compares_with_what_was_and_tells_no_change_from_nothing(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00", event_type="request_log")
+    answered(marts, "requests_region_daily", "2026-11-09", [100])
+    for day, durations, errors in (("2026-11-17", [100, 5000], 0), ("2026-11-24", [100, 100], 1)):
+        answered(marts, "requests_region_daily", day, durations, errors=errors)
+
+    def tile(metric: str) -> list[Any]:
+        asked = {"scope": [CHOSEN], "period": ["Week so far"]}
+        return [marts.metric("requests_totals", metric, f"position = {n}", **asked) for n in (0, -1)]
+
+    assert tile("apdex_total") == [1, Decimal("0.5")], "nobody had to wait a little, and that is no gap"
+    assert tile("error_rate_total") == [Decimal("0.5"), None], "from none to some is no number of percent"
+    marts.connection.execute("update pg_temp.requests_region_daily set satisfied = 0 where errors = 0")
+    assert tile("apdex_total") == [1, None]
+
+
 def test_routes_come_from_the_hours_of_the_period(marts: Marts) -> None:
     marts.fresh("t", "2026-11-25 10:00", event_type="request_log")
     answered(marts, "request_hourly", "2026-11-25 09:00", [10, 20])

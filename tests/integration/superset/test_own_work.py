@@ -1,16 +1,21 @@
 """What people make for themselves: kept, theirs, and out of other tenants' sight."""
 
+import io
 import json
 import secrets
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
+import yaml
 
-from superset_config.bundle import Bundle
-from superset_config.rest import Superset
+from superset_config.admin import Admin
+from superset_config.bundle import WAREHOUSE, Bundle
+from superset_config.rest import Superset, SupersetSettings
 from tests.integration.superset.conftest import Home
 
 Homes = tuple[Home, Home]
@@ -25,10 +30,29 @@ class Work:
     dashboard: int
 
 
+@dataclass(frozen=True)
+class Made:
+    """A dashboard, chart or dataset that ``client`` made."""
+
+    client: Superset
+    resource: str
+    number: int
+
+    @property
+    def path(self) -> str:
+        return f"{self.resource}/{self.number}"
+
+
 @pytest.fixture(scope="module")
 def dataset(administrator: Superset) -> int:
     (uuid,) = (each.uuid for each in Bundle.load().of("datasets") if each.name == "page_views_by_page")
     return int(administrator.by_uuid("dataset")[uuid]["id"])
+
+
+@pytest.fixture(scope="module")
+def database(administrator: Superset) -> int:
+    warehouse = next(each for each in Bundle.load().of("databases") if each.path == WAREHOUSE)
+    return int(administrator.by_uuid("database")[warehouse.uuid]["id"])
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +116,122 @@ def test_another_tenant_s_people_find_neither_it_nor_its_name(homes: Homes, work
             assert work.title not in answer.text
         for path in (f"dashboard/{work.dashboard}/charts", f"dashboard/{work.dashboard}/datasets"):
             assert not client.try_get(path).is_success, path
+
+
+@pytest.fixture
+def made(homes: Homes, dataset: int, database: int) -> Iterator[Callable[..., Made]]:
+    """Have somebody of the first tenant make something of a kind; what was made is gone afterwards."""
+    everything: list[Made] = []
+
+    def make(resource: str, title: str, **more: Any) -> Made:
+        client = homes[0].viewer if resource == "dashboard" else homes[0].analyst
+        chart = {"viz_type": "table", "datasource_id": dataset, "datasource_type": "table", "params": "{}"}
+        body = {
+            "dashboard": {"dashboard_title": title, "published": True},
+            "chart": {"slice_name": title, **chart},
+            "dataset": {"table_name": title, "database": database, "schema": "marts", "sql": "select 1 as one"},
+        }[resource]
+        made = Made(client, resource, client.send("POST", f"{resource}/", {**body, **more})["id"])
+        everything.append(made)
+        return made
+
+    yield make
+    for each in everything:
+        each.client.send("DELETE", each.path)
+
+
+CERTIFIED = {"certified_by": "platform"}
+
+
+@pytest.mark.parametrize("resource", ["dashboard", "chart", "dataset"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_nobody_shows_what_they_made_to_every_tenant_by_calling_it_reviewed(
+    homes: Homes, made: Callable[..., Made], resource: str, method: str
+) -> None:
+    title = f"invoices_{secrets.token_hex(4)}"
+    reviewed = {"is_managed_externally": True}
+    if resource == "dataset" and method == "POST":
+        thing = made(resource, title, **reviewed)
+    elif method == "POST":
+        thing = made(resource, title, **reviewed, **CERTIFIED)
+    else:
+        thing = made(resource, title)
+        assert thing.client.try_send("PUT", thing.path, reviewed).status_code == httpx.codes.OK
+    assert title in titles(thing.client, resource)
+    assert thing.client.get(thing.path)["result"]["is_managed_externally"] is False
+    for client in (homes[1].analyst, homes[1].viewer):
+        assert title not in titles(client, resource)
+        answer = client.try_get(thing.path)
+        assert answer.status_code in {httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}, answer.text
+
+
+def test_nobody_shows_what_they_import_to_every_tenant(homes: Homes) -> None:
+    title = f"Imported {secrets.token_hex(4)}"
+    board = {"dashboard_title": title, "slug": None, "uuid": str(uuid4()), "version": "1.0.0", "position": {}}
+    board |= {"metadata": {}, "is_managed_externally": True}
+    answer = imported(homes[0].analyst, "dashboard", {"dashboards/imported.yaml": board})
+    assert answer.status_code == httpx.codes.OK, answer.text
+    mine = homes[0].analyst.by_uuid("dashboard")[str(board["uuid"])]
+    assert title not in titles(homes[1].viewer, "dashboard")
+    homes[0].analyst.send("DELETE", f"dashboard/{mine['id']}")
+
+
+def test_what_is_reviewed_stays_so_whoever_says_otherwise(homes: Homes, administrator: Superset) -> None:
+    asset = next(Bundle.load().of("charts"))
+    reviewed = f"chart/{administrator.by_uuid('chart')[asset.uuid]['id']}"
+    administrator.send("PUT", reviewed, {"is_managed_externally": False})
+    assert administrator.get(reviewed)["result"]["is_managed_externally"] is True
+    assert homes[0].viewer.get(reviewed)["result"]["slice_name"] == asset.name
+
+
+def imported(client: Superset, kind: str, files: dict[str, Any]) -> httpx.Response:
+    """Upload files as a bundle of a kind of thing, as Superset exports it."""
+    metadata = {"version": "1.0.0", "type": {"dashboard": "Dashboard", "dataset": "SqlaTable"}[kind]}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as bundle:
+        for name, value in {"metadata.yaml": metadata, **files}.items():
+            bundle.writestr(f"export/{name}", yaml.safe_dump(value))
+    form = {"passwords": "{}", "overwrite": "true"}
+    return client.submit(f"/api/v1/{kind}/import/", form, {"formData": ("export.zip", content.getvalue())})
+
+
+def test_superset_fetches_no_address_that_an_imported_dataset_names(homes: Homes, administrator: Superset) -> None:
+    bundle = Bundle.load()
+    warehouse = next(each for each in bundle.of("databases") if each.path == WAREHOUSE)
+    known = administrator.get(f"database/{administrator.by_uuid('database')[warehouse.uuid]['id']}")["result"]
+    database = {**warehouse.content, "database_name": known["database_name"], "sqlalchemy_uri": "postgresql://h/d"}
+    name = f"fetched_{secrets.token_hex(4)}"
+    dataset = {"table_name": name, "schema": "marts", "uuid": str(uuid4()), "version": "1.0.0", "columns": []}
+    dataset |= {"metrics": [], "database_uuid": warehouse.uuid, "data": "http://127.0.0.1:9/rows.csv"}
+    files = {warehouse.path: database, "datasets/warehouse/fetched.yaml": dataset}
+    answer = imported(homes[0].analyst, "dataset", files)
+    assert not answer.is_success
+    assert "Data URI is not allowed" in answer.text
+    assert name not in titles(homes[0].analyst, "dataset")
+
+
+def test_nobody_reads_the_names_of_other_tenants_people_by_making_them_owners(
+    homes: Homes, made: Callable[..., Made], admin_settings: SupersetSettings
+) -> None:
+    with Admin(admin_settings) as admin:
+        strangers = [person.id for person in admin.people(homes[1].name)]
+        (colleague,) = (each.id for each in admin.people(homes[0].name) if each.username.endswith("-analyst"))
+        nobody = 1 + max(person.id for person in admin.people())
+    mine = [made(resource, f"owned_{secrets.token_hex(4)}") for resource in ("dashboard", "chart", "dataset")]
+    for thing in mine:
+        for owners in ([strangers[0]], [1], strangers, [colleague, *strangers]):
+            answer = thing.client.try_send("PUT", thing.path, {"owners": owners})
+            assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, (thing.path, answer.text)
+            assert homes[1].name not in answer.text
+            told = answer.json()["message"]
+            assert thing.client.try_send("PUT", thing.path, {"owners": [nobody]}).json()["message"] == told
+    refused = homes[0].viewer.try_send("POST", "dashboard/", {"dashboard_title": "x", "owners": strangers})
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY, refused.text
+    board = mine[0]
+    board.client.send("PUT", board.path, {"owners": [colleague]})
+    owners = {each["id"] for each in board.client.get(board.path)["result"]["owners"]}
+    assert colleague in owners
+    assert len(owners) == 2
 
 
 def test_another_tenant_s_people_are_not_offered_as_owners(homes: Homes) -> None:

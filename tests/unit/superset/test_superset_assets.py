@@ -165,6 +165,11 @@ def test_filters_target_columns_that_exist_and_leave_out_charts_that_exist(dashb
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
+def test_a_click_on_what_a_chart_shows_filters_the_others(dashboard: Asset) -> None:
+    assert dashboard.content["metadata"]["cross_filters_enabled"] is True
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
 def test_dashboards_refresh_by_themselves(dashboard: Asset) -> None:
     assert dashboard.content["metadata"]["refresh_frequency"] == 60
 
