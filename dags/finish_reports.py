@@ -25,7 +25,7 @@ with DAG(
     start_date=START,
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(hours=1),
+    dagrun_timeout=timedelta(hours=2),
     default_args={**DEFAULTS, "pool": "housekeeping"},
     user_defined_macros=MACROS,
     tags=["watershed", "report", "hourly"],
