@@ -128,24 +128,26 @@ def test_the_report_reads_finished_numbers_only(stack):
     }  # fmt: skip
 
 
-def test_a_report_that_was_preliminary_is_written_again_once_when_its_day_is_complete(stack, tenant, bucket):
-    def complete(through: str) -> None:
-        with psycopg.connect(stack.env["WAREHOUSE_DSN"]) as connection:
-            connection.execute(
-                """
-                insert into marts.freshness as f (
-                    tenant, event_type, complete_through, pending_minutes, pending_hours, published_at, time_zone
-                )
-                values (%s, 'page_view', %s, 0, 0, now(), 'America/Los_Angeles')
-                on conflict (tenant, event_type) do update set complete_through = excluded.complete_through
-                """,
-                (tenant, through),
+def complete(stack: Any, tenant: str, through: str) -> None:
+    """Everything of the tenant, who lives in California, that was received before then is counted."""
+    with psycopg.connect(stack.env["WAREHOUSE_DSN"]) as connection:
+        connection.execute(
+            """
+            insert into marts.freshness as f (
+                tenant, event_type, complete_through, pending_minutes, pending_hours, published_at, time_zone
             )
-            connection.execute(
-                "update marts.region_daily set period_start = %s, page_views = page_views + 1 where tenant = %s",
-                (f"{DAY} 08:00+00", tenant),
-            )
+            values (%s, 'page_view', %s, 0, 0, now(), 'America/Los_Angeles')
+            on conflict (tenant, event_type) do update set complete_through = excluded.complete_through
+            """,
+            (tenant, through),
+        )
+        connection.execute(
+            "update marts.region_daily set period_start = %s, page_views = page_views + 1 where tenant = %s",
+            (f"{DAY} 08:00+00", tenant),
+        )
 
+
+def test_a_report_that_was_preliminary_is_written_again_once_when_its_day_is_complete(stack, tenant, bucket):
     own = {name.lower(): value for name, value in stack.own("report").items()}
     settings = ReportSettings.model_validate({name: own[name] for name in ReportSettings.model_fields if name in own})
     writer, day = Bucket(settings), date.fromisoformat(DAY)
@@ -158,13 +160,13 @@ def test_a_report_that_was_preliminary_is_written_again_once_when_its_day_is_com
         folders = (f"reports/daily/tenant={tenant}/date={DAY}/", f"reports/daily/everyone/date={DAY}/")
         return [objects(bucket, folder)["report.html"].decode().split(f"<h2>{tenant}</h2>")[1] for folder in folders]
 
-    complete("2024-03-01 01:00+00")
+    complete(stack, tenant, "2024-03-01 01:00+00")
     write_day(writer, read_day(settings.reader_dsn, day), 20)
     assert finished() == []
-    complete("2024-03-01 07:59+00")
+    complete(stack, tenant, "2024-03-01 07:59+00")
     assert finished() == [], "the day is not over in California"
     assert all("<p class=preliminary>" in page.split("<h2>")[0] for page in pages())
-    complete("2024-03-01 08:00+00")
+    complete(stack, tenant, "2024-03-01 08:00+00")
     assert finished() == [day]
     assert finished() == []
     assert not any("<p class=preliminary>" in page.split("<h2>")[0] for page in pages())
@@ -175,7 +177,8 @@ def test_a_report_that_was_preliminary_is_written_again_once_when_its_day_is_com
     assert {row["region"]: row["page_views"] for row in rows} == {"DE": 10, "FR": 12}
 
 
-def test_a_day_that_was_never_written_is_not_begun_by_finishing(tenant, bucket, report):
+def test_a_day_that_was_never_written_is_not_begun_by_finishing(stack, tenant, bucket, report):
+    complete(stack, tenant, "2019-05-07 00:00+00")
     said = report("finish", "--date", "2019-05-05", "--days", "1")
     assert said["finished"] == []
     assert said["because"]
