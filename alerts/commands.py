@@ -55,19 +55,26 @@ def report_command(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Which day, each tenant's own; default: yesterday's date (UTC)."),
     ] = None,
+    days: Annotated[int, typer.Option(min=1, max=31, help="So many days, the last of them this one.")] = 1,
     tenant: Annotated[list[str] | None, typer.Option(help="Only of this tenant (repeatable).")] = None,
     dashboard: Annotated[str, typer.Option(help="Slug of the dashboard.")] = "page-views",
+    *,
     if_possible: Annotated[
         bool, typer.Option("--if-possible", help="Where a mail server or a browser is missing: say so, and do nothing.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Mail the daily report of each tenant that has data of the day; each once, however often this is run."""
-    wanted = day.date() if day else (datetime.now(UTC) - timedelta(days=1)).date()
+    """Mail the daily report of each tenant that has data of the day; each once, however often this is run.
+
+    Once the tenant's day is over and its numbers are complete; twelve hours after its end as they are, and said to be
+    preliminary.
+    """
+    last = day.date() if day else (datetime.now(UTC) - timedelta(days=1)).date()
+    wanted = [last - timedelta(days=before) for before in reversed(range(days))]
     if if_possible and (without := _missing()):
         sys.stderr.write(f"alerts: no report is mailed: {without}\n")
         if as_json:
-            typer.echo(json.dumps({"day": wanted.isoformat(), "sent": [], "because": without}))
+            typer.echo(json.dumps({"day": last.isoformat(), "sent": [], "because": without}))
         return
     try:
         # Not above: the check of each minute needs no browser, and not every installation has one.
@@ -80,14 +87,15 @@ def report_command(
     settings = AlertSettings.read()
     try:
         teller = settings.teller_or_error()
-        sent = mail_reports(settings.alerter_dsn, teller, dashboard, wanted, tenant or ())
+        sent, found = mail_reports(settings.alerter_dsn, teller, dashboard, wanted, tenant or ())
     except (*REPORT_ERRORS, MailError, SettingsError, psycopg.Error) as error:
         sys.stderr.write(f"alerts: {error}\n")
         raise typer.Exit(1) from error
-    Console(stderr=as_json, highlight=False).print(f"reports of {wanted} sent: {', '.join(sent) or 'none was due'}")
+    names = [f"{each.tenant}, {each.day}{' (preliminary)' if each.preliminary else ''}" for each in sent]
+    because = found.why_not or "every report is sent, or no tenant has data of the day"
+    Console(stderr=as_json, highlight=False).print(f"reports sent: {'; '.join(names) or f'none: {because}'}")
     if as_json:
-        why = {} if sent else {"because": "every report that was due is sent, or no tenant has data of the day"}
-        typer.echo(json.dumps({"day": wanted.isoformat(), "sent": sent, **why}))
+        typer.echo(json.dumps({"day": last.isoformat(), "sent": names, **({} if sent else {"because": because})}))
 
 
 def _missing() -> str:

@@ -4,9 +4,9 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,15 @@ import httpx
 import playwright.sync_api
 import psycopg
 
+from alerts.board import Board, ReportError, read_board
+from alerts.due import Due, Standing, read_unsent, standing
 from alerts.tell import Teller
 from runtime.mail import Attachment, Mail
-from superset_config.bundle import Asset, Bundle
+from superset_config.bundle import Bundle
 from superset_config.rest import Superset, SupersetError
-from superset_config.screenshot import BrowserSettings, LogInError, dashboard_url, logged_in, look, placed_on
+from superset_config.screenshot import BrowserSettings, LogInError, dashboard_url, logged_in, look
 
 WIDTH, HEIGHT = 1440, 900
-
-
-class ReportError(Exception):
-    """A report cannot be made as it should be; the message says of what, and why."""
 
 
 REPORT_ERRORS = (ReportError, SupersetError, LogInError, httpx.HTTPError, playwright.sync_api.Error)
@@ -34,7 +32,10 @@ REPORT_ERRORS = (ReportError, SupersetError, LogInError, httpx.HTTPError, playwr
 
 @dataclass(frozen=True)
 class Report:
-    """What a reader gets: ``files`` are name and text of each CSV."""
+    """What a reader gets: ``files`` are name and text of each CSV.
+
+    ``preliminary`` says why the numbers are not final; empty: they are.
+    """
 
     tenant: str
     day: date
@@ -42,56 +43,61 @@ class Report:
     url: str
     picture: bytes
     files: Sequence[tuple[str, str]]
+    preliminary: str = ""
 
 
-def mail_reports(dsn: str, teller: Teller, slug: str, day: date, tenants: Sequence[str] = ()) -> list[str]:
-    """Mail what is due of ``day``; gives the tenants whose report was sent.
+def mail_reports(
+    dsn: str, teller: Teller, slug: str, days: Sequence[date], tenants: Sequence[str] = ()
+) -> tuple[list[Due], Standing]:
+    """Mail what is due of ``days``; gives what was sent, and what was found.
+
+    What cannot be made of one tenant keeps no other's from being sent; it is told when all were tried.
 
     :raises Exception: of :data:`REPORT_ERRORS`, or MailError; what was sent before stays sent
     """
     settings, bundle = BrowserSettings.read(), Bundle.load()
-    sent = []
-    for tenant in due(dsn, day, slug, tenants):
-        send(dsn, teller, make(settings, bundle, slug, tenant, day), slug)
-        sent.append(tenant)
-    return sent
+    board = read_board(bundle, slug)
+    found = standing(read_unsent(dsn, board, days, tenants), datetime.now(UTC))
+    sent, failed = [], []
+    for due in found.due:
+        try:
+            report = make(settings, board, due)
+        except (ReportError, SupersetError) as error:
+            failed.append(f"{due.tenant}, {due.day}: {error}")
+            continue
+        send(dsn, teller, report, slug)
+        sent.append(due)
+    if failed:
+        raise ReportError("; ".join(failed))
+    return sent, found
 
 
-def due(dsn: str, day: date, dashboard: str, tenants: Sequence[str] = ()) -> list[str]:
-    """The tenants, of ``tenants`` or all that have data of ``day``, who were not sent this report yet."""
-    with psycopg.connect(dsn) as connection:
-        rows = connection.execute(
-            """
-            select distinct f.tenant from marts.freshness as f
-            where f.newest_period_start + interval '1 hour' > %(day)s::date::timestamp at time zone f.time_zone
-            and (cardinality(%(tenants)s::text[]) = 0 or f.tenant = any(%(tenants)s))
-            and not exists (
-                select from ledger.reports as r
-                where r.tenant = f.tenant and r.day = %(day)s and r.dashboard = %(dashboard)s
-            )
-            order by f.tenant
-            """,
-            {"day": day, "tenants": list(tenants), "dashboard": dashboard},
-        ).fetchall()
-    return [row[0] for row in rows]
+def make(settings: BrowserSettings, board: Board, due: Due) -> Report:
+    """Look at the dashboard as the tenant's, and ask each chart that has a day's rows for them.
 
-
-def make(settings: BrowserSettings, bundle: Bundle, slug: str, tenant: str, day: date) -> Report:
-    """Look at the dashboard as ``tenant``'s, and ask each of its charts for ``day``.
-
-    :raises ReportError: there is no such dashboard, or a reader of it would see something wrong
+    :raises ReportError: a reader of it would see something wrong, or another tenant's numbers
     :raises SupersetError: a chart does not answer
     """
-    board = _dashboard(bundle, slug)
-    url = dashboard_url(settings.superset_url, slug, tenant)
-    with tempfile.TemporaryDirectory() as folder, logged_in(settings, WIDTH, HEIGHT) as page:
-        seen = look(page, url, slug, Path(folder) / "picture.png", placed_on(board))
-        if seen.wrong:
-            raise ReportError(f"{slug} of {tenant}: {'; '.join(seen.wrong)}")
-        picture = seen.picture.read_bytes()
+    url = dashboard_url(settings.superset_url, board.slug, due.tenant)
     with Superset(settings) as superset:
-        files = _files(superset, bundle, board, tenant, day)
-    return Report(tenant, day, board.name, url, picture, files)
+        numbers = {uuid: int(row["id"]) for uuid, row in superset.by_uuid("chart").items()}
+        with tempfile.TemporaryDirectory() as folder, logged_in(settings, WIDTH, HEIGHT) as page:
+            seen = look(page, url, board.slug, Path(folder) / "picture.png", board.charts)
+            charts = {numbers[uuid]: name for uuid, name in board.of_tenant.items()}
+            if wrong := [*seen.wrong, *of_others(charts, seen.asked, due.tenant)]:
+                raise ReportError(f"{board.slug} of {due.tenant}: {'; '.join(wrong)}")
+            picture = seen.picture.read_bytes()
+        files = _files(superset, {numbers[uuid]: name for uuid, name in board.of_day.items()}, due)
+    return Report(due.tenant, due.day, board.title, url, picture, files, due.preliminary)
+
+
+def of_others(charts: Mapping[int, str], asked: Mapping[int, Collection[str]], tenant: str) -> list[str]:
+    """Which of ``charts``, by number, did not ask for ``tenant``'s numbers and nobody else's."""
+    return [
+        f"chart {name!r} asked for {', '.join(sorted(asked.get(number, ()))) or 'nothing'} and not for {tenant}"
+        for number, name in charts.items()
+        if set(asked.get(number, ())) != {tenant}
+    ]
 
 
 def send(dsn: str, teller: Teller, report: Report, slug: str) -> None:
@@ -110,16 +116,22 @@ def send(dsn: str, teller: Teller, report: Report, slug: str) -> None:
 def mail_of(report: Report, to: tuple[str, ...]) -> Mail:
     """The report as a mail: the picture within, the files beside."""
     heading = f"{report.title}: {report.tenant}, {report.day.isoformat()}"
+    if report.preliminary:
+        heading += " (preliminary)"
     name = f"{report.day.isoformat()}.png"
     files = ", ".join(file for file, _ in report.files) or "none: no chart has a row of this day"
+    said = [f"The rows of the day (of its time zone) are attached: {files}."]
+    if report.preliminary:
+        said.insert(0, f"Preliminary: {report.preliminary}. The dashboard will have the rest; no mail will.")
+    paragraphs = "".join(f'<p style="font: 13px sans-serif">{escape(each)}</p>' for each in said)
     html = (
         f'<h1 style="font: 600 18px sans-serif">{escape(heading)}</h1>'
         f'<p><a href="{escape(report.url)}"><img src="cid:{name}" alt="{escape(heading)}" width="960"></a></p>'
-        f'<p style="font: 13px sans-serif">The rows of the day (of its time zone) are attached: {escape(files)}.</p>'
+        f"{paragraphs}"
     )
     attached = [Attachment(file, "text/csv", text.encode()) for file, text in report.files]
     picture = Attachment(name, "image/png", report.picture, inline=True)
-    text = f"{heading}\n\n{report.url}\n\nThe rows of the day (of its time zone) are attached: {files}.\n"
+    text = "\n\n".join([heading, report.url, *said]) + "\n"
     return Mail(to=to, subject=heading, text=text, html=html, attachments=[picture, *attached])
 
 
@@ -138,25 +150,11 @@ def _harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 
-def _dashboard(bundle: Bundle, slug: str) -> Asset:
-    for board in bundle.of("dashboards"):
-        if board.content["slug"] == slug:
-            return board
-    known = ", ".join(str(board.content["slug"]) for board in bundle.of("dashboards"))
-    raise ReportError(f"there is no dashboard {slug!r}: choose from {known}")
-
-
-def _files(superset: Superset, bundle: Bundle, board: Asset, tenant: str, day: date) -> list[tuple[str, str]]:
-    numbers = {uuid: int(row["id"]) for uuid, row in superset.by_uuid("chart").items()}
-    placed = {part["meta"]["uuid"] for part in board.content["position"].values() if _is_chart(part)}
-    span = f"{day.isoformat()} : {(day + timedelta(days=1)).isoformat()}"
+def _files(superset: Superset, charts: Mapping[int, str], due: Due) -> list[tuple[str, str]]:
+    day = due.day.isoformat()
+    span = f"{day} : {(due.day + timedelta(days=1)).isoformat()}"
     files = []
-    for chart in bundle.of("charts"):
-        if chart.uuid in placed and (rows := superset.chart_rows(numbers[chart.uuid], {"tenant": [tenant]}, span)):
-            name = re.sub(r"[^a-z0-9]+", "-", chart.name.lower()).strip("-")
-            files.append((f"{day.isoformat()}-{name}.csv", as_csv(rows)))
+    for number, name in charts.items():
+        if rows := superset.chart_rows(number, {"tenant": [due.tenant]}, span):
+            files.append((f"{day}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.csv", as_csv(rows)))
     return files
-
-
-def _is_chart(part: Any) -> bool:
-    return isinstance(part, Mapping) and part.get("type") == "CHART"

@@ -5,7 +5,7 @@ run of the same day wrote, so that a day can be run again as often as one likes.
 
 1. `report` writes for each tenant `reports/daily/tenant=<name>/date=<day>/report.html` and a CSV of every daily mart.
    The page of all tenants is linked in the run's note and as **Report** among the task's details, for seven days and
-   without a log-in. A day that is not complete yet says so on its page.
+   without a log-in. A day that is not complete yet says so on its page, and is written again by `finish_reports`.
 2. `dump` writes `dumps/<mart>/date=<day>/part-0.parquet` for every mart, sketches included. A week or a month is in the
    dump of its first day.
 

@@ -9,7 +9,7 @@ from botocore.config import Config
 
 from reports.settings import ReportSettings
 
-TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8"}
+TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
 class Bucket:
@@ -38,6 +38,14 @@ class Bucket:
         for key in [found["Key"] for listed in pages for found in listed.get("Contents", ())]:
             if key.removeprefix(f"{folder}/") not in objects:
                 self._s3.delete_object(Bucket=self.name, Key=key)
+
+    def read(self, key: str) -> bytes | None:
+        """One object; None where there is none."""
+        try:
+            body: bytes = self._s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+        except self._s3.exceptions.NoSuchKey:
+            return None
+        return body
 
     def link(self, key: str) -> str:
         """An address at which a browser may read one object for some days, without a log-in."""

@@ -4,17 +4,16 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
-from urllib.parse import quote
 
 import psycopg
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from reports import render
 from reports.bucket import Bucket
-from reports.read import Day, read_day
+from reports.read import read_day
 from reports.settings import ReportSettings
+from reports.write import files, finish, folder, folder_of_all, write_day, write_dump
 from runtime import log
 from warehouse.marts import MARTS
 
@@ -41,15 +40,13 @@ def daily_command(
     try:
         found = read_day(settings.reader_dsn, day, tenant=tenant)
         bucket = Bucket(settings)
-        for name in found.tenants:
-            bucket.replace(folder(name, day), files(found, name, settings.report_top))
-        everyone = f"reports/daily/everyone/date={day}"
         if tenant is None:
-            page = render.page(found, found.tenants, settings.report_top)
-            bucket.replace(everyone, {"report.html": page.encode()})
+            write_day(bucket, found, settings.report_top)
+        else:
+            bucket.replace(folder(tenant, day), files(found, tenant, settings.report_top))
     except (psycopg.Error, BotoCoreError, ClientError) as error:
         raise _failed(error) from error
-    at = everyone if tenant is None else folder(tenant, day)
+    at = folder_of_all(day) if tenant is None else folder(tenant, day)
     result = {
         "day": day.isoformat(),
         "tenants": len(found.tenants),
@@ -71,25 +68,35 @@ def dump_command(of_day: OfDay = None, as_json: AsJson = False) -> None:
     settings, day = ReportSettings.read(), _day(of_day)
     try:
         bucket = Bucket(settings)
-        found = read_day(settings.reader_dsn, day, MARTS)
-        for one in found.marts:
-            bucket.replace(f"dumps/{one.mart.name}/date={day}", {"part-0.parquet": render.parquet(one)})
+        rows = write_dump(bucket, read_day(settings.reader_dsn, day, MARTS))
     except (psycopg.Error, BotoCoreError, ClientError) as error:
         raise _failed(error) from error
-    rows = {one.mart.name: len(one.rows) for one in found.marts}
     result = {"day": day.isoformat(), "marts": len(rows), "rows": rows}
     _say(result, f"{sum(rows.values())} rows of {len(rows)} marts dumped", as_json=as_json)
 
 
-def folder(tenant: str, day: date) -> str:
-    """Where a tenant's report lies in the bucket; a tenant's name cannot lead anywhere else."""
-    return f"reports/daily/tenant={quote(tenant, safe='')}/date={day}"
-
-
-def files(day: Day, tenant: str, top: int) -> dict[str, bytes]:
-    """A tenant's report: the page, and a table for each mart."""
-    tables = {f"{one.mart.name}.csv": render.table(one.of_tenant(tenant)).encode() for one in day.marts}
-    return {"report.html": render.page(day, [tenant], top).encode(), **tables}
+@app.command("finish")
+def finish_command(
+    of_day: OfDay = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="So many days, the last of them this one.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Write again, with their dumps, the reports that were preliminary when they were written and now are final."""
+    log.configure("report")
+    settings, last = ReportSettings.read(), _day(of_day)
+    wanted = [last - timedelta(days=before) for before in reversed(range(days))]
+    try:
+        bucket = Bucket(settings)
+        done = finish(settings, bucket, wanted)
+    except (psycopg.Error, BotoCoreError, ClientError) as error:
+        raise _failed(error) from error
+    finished = [f"{name}, {one.day}" for one in done for name in one.tenants]
+    result: dict[str, object] = {"day": last.isoformat(), "finished": finished}
+    if done:
+        result["links"] = {"Report": bucket.link(f"{folder_of_all(done[-1].day)}/report.html")}
+    else:
+        result["because"] = "no report that was preliminary has become final"
+    _say(result, f"reports that are final now: {'; '.join(finished) or 'no other'}", as_json=as_json)
 
 
 def _day(given: datetime | None) -> date:

@@ -54,7 +54,9 @@ def page(day: Day, tenants: Sequence[str], top: int) -> str:
             parts.append(f"<p>All that was received before the day's end is counted. Days are those of {zone}.</p>")
         else:
             until = f"complete through {through:%Y-%m-%d %H:%M} UTC" if through else "completeness is not known yet"
-            parts.append(f"<p class=preliminary>Preliminary: {until}. A later run of the day replaces this page.</p>")
+            parts.append(
+                f"<p class=preliminary>Preliminary: {until}. This page is replaced when the day is complete.</p>"
+            )
         for rows in day.marts:
             parts += _section(rows.of_tenant(tenant), top)
     return "\n".join([*parts, "</html>\n"])

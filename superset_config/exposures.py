@@ -33,9 +33,9 @@ def relations(sql: str, grains: tuple[str | None, ...] = ALL_GRAINS) -> set[str]
     return {name for grain in grains for name in READ.findall(_rendered(sql, grain))}
 
 
-def reads(bundle: Bundle, dashboard: Asset) -> set[str]:
-    """The relations of schema ``marts`` behind a dashboard's charts and filters."""
-    sql = {asset.uuid: str(asset.content["sql"]) for asset in bundle.of("datasets")}
+def charted(bundle: Bundle, dashboard: Asset) -> set[str]:
+    """The relations of schema ``marts`` behind a dashboard's charts."""
+    sql = _sql(bundle)
     charts = {asset.uuid: asset.content for asset in bundle.of("charts")}
     filters = list(dashboard.content["metadata"]["native_filter_configuration"])
     free = any(each["filterType"] == "filter_timegrain" for each in filters)
@@ -44,8 +44,15 @@ def reads(bundle: Bundle, dashboard: Asset) -> set[str]:
         chart = charts[uuid]
         grains = ALL_GRAINS if free else (chart["params"].get("time_grain_sqla"),)
         found |= relations(sql[str(chart["dataset_uuid"])], grains)
+    return found
+
+
+def reads(bundle: Bundle, dashboard: Asset) -> set[str]:
+    """The relations of schema ``marts`` behind a dashboard's charts and filters."""
+    sql = _sql(bundle)
+    filters = list(dashboard.content["metadata"]["native_filter_configuration"])
     offered = {str(target["datasetUuid"]) for each in filters for target in each["targets"] if "datasetUuid" in target}
-    return found.union(*(relations(sql[uuid]) for uuid in offered))
+    return charted(bundle, dashboard).union(*(relations(sql[uuid]) for uuid in offered))
 
 
 def placed(dashboard: Asset) -> Iterator[str]:
@@ -93,6 +100,11 @@ def main() -> int:
         return 0
     sys.stderr.write(f"{FILE.name} is stale: run `{COMMAND}` and commit it\n")
     return 1
+
+
+def _sql(bundle: Bundle) -> dict[str, str]:
+    """The SQL of each dataset, by UUID."""
+    return {asset.uuid: str(asset.content["sql"]) for asset in bundle.of("datasets")}
 
 
 def _rendered(sql: str, grain: str | None) -> str:

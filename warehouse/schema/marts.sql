@@ -286,6 +286,9 @@ is 'The expectations that keep this tenant''s newest numbers out; null: nothing 
 alter table marts.freshness add column if not exists time_zone text not null default 'UTC';
 comment on column marts.freshness.time_zone
 is 'The time zone in which the published days, weeks and months of this tenant begin (IANA name).';
+alter table marts.freshness add column if not exists first_published_at timestamptz not null default now();
+comment on column marts.freshness.first_published_at
+is 'When this row came: complete_through may have been unknown since. Nothing writes it after that.';
 
 -- What a claim knows and the publication needs.
 alter table ledger.unpublished add column if not exists claimed_at timestamptz;

@@ -6,20 +6,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from alerts.check import Checked, check
 from alerts.definitions import Alert, load_alerts
 from alerts.tell import Teller
-from contracts.registry import Registry
 from runtime.mail import Mailer, MailError
-from stack import secrets
 from tests.integration.mail_sink import Sink, serving
-from tests.integration.marts.conftest import _with_database
-from warehouse.migrate import AFTER_ROLLUPS, SCHEMA_FILES, migrate
+from warehouse.migrate import AFTER_ROLLUPS, SCHEMA_FILES
 
 ALERTS = {alert.name: alert for alert in load_alerts()}
-DATABASE = "alerts_under_test"
 REQUESTS = """
     drop table if exists marts.request_minute cascade;
     create table marts.request_minute (
@@ -54,12 +49,18 @@ class World:
         chosen: list[Alert] = [ALERTS[name] for name in names]
         return check(self.alerter_dsn, chosen, Teller(mailer, ("ops@here.example",)) if told else None)
 
-    def complete(self, minutes_ago: float, tenant: str = "t", event_type: str = "page_view") -> None:
+    def complete(self, minutes_ago: float | None, tenant: str = "t", event_type: str = "page_view") -> None:
+        """A publication, which knows how far it is complete or (None) does not."""
         self.owner.execute(
             "insert into marts.freshness (tenant, event_type, complete_through, pending_minutes, pending_hours,"
             " published_at) values (%s, %s, now() - %s * interval '1 minute', 0, 0, now()) on conflict"
             " (tenant, event_type) do update set complete_through = excluded.complete_through",
             (tenant, event_type, minutes_ago),
+        )
+
+    def first_published(self, minutes_ago: float) -> None:
+        self.owner.execute(
+            "update marts.freshness set first_published_at = now() - %s * interval '1 minute'", (minutes_ago,)
         )
 
     def requests(self, requests: int, errors: int, minutes_ago: float = 5, service: str = "web") -> None:
@@ -73,23 +74,6 @@ class World:
             "insert into marts.revenue_region_hourly values ('t', 'DE', %s, now() - %s * interval '1 hour', %s, %s)",
             (currency, hours_ago, amount, purchases),
         )
-
-
-@pytest.fixture(scope="module")
-def migrated(stack: Any) -> Iterator[tuple[str, str]]:
-    """The DSNs of owner and alerter of a migrated database of its own."""
-    password = secrets.load(stack.settings.watershed_state / "secrets.json")["postgres"]
-    at = psycopg.conninfo.conninfo_to_dict(stack.env["WAREHOUSE_DSN"])
-    with psycopg.connect(
-        host=at["host"], port=at["port"], user="postgres", password=password, dbname="postgres", autocommit=True
-    ) as admin:
-        name = sql.Identifier(DATABASE)
-        admin.execute(sql.SQL("drop database if exists {} with (force)").format(name))
-        admin.execute(sql.SQL("create database {} owner watershed").format(name))
-        owner = _with_database(stack.env["WAREHOUSE_DSN"], DATABASE)
-        migrate(owner, Registry.load())
-        yield owner, _with_database(stack.env["ALERTER_DSN"], DATABASE)
-        admin.execute(sql.SQL("drop database {} with (force)").format(name))
 
 
 @pytest.fixture
@@ -133,6 +117,24 @@ def test_data_that_are_complete_within_the_threshold_are_no_incident(world: Worl
     world.complete(14)
     assert world.check("data_incomplete").opened == 0
     assert world.sink.taken == []
+
+
+def test_data_of_which_nobody_ever_said_how_far_they_are_complete_are_an_incident(world: World) -> None:
+    world.complete(None)
+    world.first_published(16)
+    world.complete(None)
+    assert world.check("data_incomplete").opened == 1
+    (message,) = world.sink.taken
+    assert "- t, page_view: 16 minutes" in str(message.get_payload())
+    world.complete(1)
+    assert world.check("data_incomplete").closed == 1
+
+
+def test_a_fresh_stack_has_time_to_say_how_far_it_is_complete(world: World) -> None:
+    world.complete(None)
+    assert world.check("data_incomplete").opened == 0
+    world.first_published(14)
+    assert world.check("data_incomplete").opened == 0
 
 
 def test_several_tenants_at_once_are_one_mail_that_names_each(world: World) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import boto3
@@ -15,6 +16,11 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
+
+from reports.bucket import Bucket
+from reports.read import read_day
+from reports.settings import ReportSettings
+from reports.write import finish, write_day
 
 DAY = "2024-02-29"
 
@@ -120,3 +126,60 @@ def test_the_report_reads_finished_numbers_only(stack):
         "WATERSHED_ROOM", "S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",
         "LAKE_WAREHOUSE", "READER_DSN",
     }  # fmt: skip
+
+
+def complete(stack: Any, tenant: str, through: str) -> None:
+    """Everything of the tenant, who lives in California, that was received before then is counted."""
+    with psycopg.connect(stack.env["WAREHOUSE_DSN"]) as connection:
+        connection.execute(
+            """
+            insert into marts.freshness as f (
+                tenant, event_type, complete_through, pending_minutes, pending_hours, published_at, time_zone
+            )
+            values (%s, 'page_view', %s, 0, 0, now(), 'America/Los_Angeles')
+            on conflict (tenant, event_type) do update set complete_through = excluded.complete_through
+            """,
+            (tenant, through),
+        )
+        connection.execute(
+            "update marts.region_daily set period_start = %s, page_views = page_views + 1 where tenant = %s",
+            (f"{DAY} 08:00+00", tenant),
+        )
+
+
+def test_a_report_that_was_preliminary_is_written_again_once_when_its_day_is_complete(stack, tenant, bucket):
+    own = {name.lower(): value for name, value in stack.own("report").items()}
+    settings = ReportSettings.model_validate({name: own[name] for name in ReportSettings.model_fields if name in own})
+    writer, day = Bucket(settings), date.fromisoformat(DAY)
+
+    def finished() -> list[date]:
+        days = [day, date(2024, 3, 1), date(2024, 3, 2)]
+        return [one.day for one in finish(settings, writer, days) if tenant in one.tenants]
+
+    def pages() -> list[str]:
+        folders = (f"reports/daily/tenant={tenant}/date={DAY}/", f"reports/daily/everyone/date={DAY}/")
+        return [objects(bucket, folder)["report.html"].decode().split(f"<h2>{tenant}</h2>")[1] for folder in folders]
+
+    complete(stack, tenant, "2024-03-01 01:00+00")
+    write_day(writer, read_day(settings.reader_dsn, day), 20)
+    assert finished() == []
+    complete(stack, tenant, "2024-03-01 07:59+00")
+    assert finished() == [], "the day is not over in California"
+    assert all("<p class=preliminary>" in page.split("<h2>")[0] for page in pages())
+    complete(stack, tenant, "2024-03-01 08:00+00")
+    assert finished() == [day]
+    assert finished() == []
+    assert not any("<p class=preliminary>" in page.split("<h2>")[0] for page in pages())
+    table = objects(bucket, f"reports/daily/tenant={tenant}/date={DAY}/")["region_daily.csv"].decode()
+    assert f"{tenant},DE,{DAY}T08:00:00+00:00,10,2,1" in table
+    (dump,) = objects(bucket, f"dumps/region_daily/date={DAY}/").values()
+    rows = [row for row in pq.read_table(io.BytesIO(dump)).to_pylist() if row["tenant"] == tenant]
+    assert {row["region"]: row["page_views"] for row in rows} == {"DE": 10, "FR": 12}
+
+
+def test_a_day_that_was_never_written_is_not_begun_by_finishing(stack, tenant, bucket, report):
+    complete(stack, tenant, "2019-05-07 00:00+00")
+    said = report("finish", "--date", "2019-05-05", "--days", "1")
+    assert said["finished"] == []
+    assert said["because"]
+    assert objects(bucket, "reports/daily/everyone/date=2019-05-05/") == {}

@@ -1,13 +1,16 @@
 """A report that cannot be made is not tried, and what is missing is said."""
 
 import json
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from alerts import report_needs
+from alerts import report, report_needs
 from alerts.commands import app
+from alerts.due import Due, Standing
 
 NO_MAIL = "nobody is to be told: SMTP_HOST and ALERTS_TO are not set (docs/settings.md)"
 
@@ -61,3 +64,26 @@ def test_a_wrong_setting_is_a_failure_and_not_something_missing(monkeypatch: pyt
     done = CliRunner().invoke(app, ["report", "--if-possible", "--json"])
     assert done.exit_code == 1
     assert "because" not in done.stdout
+
+
+def test_a_run_looks_at_its_day_and_those_before_and_says_what_it_sent_or_what_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = [Due("acme", date(2026, 11, 27)), Due("beta", date(2026, 11, 28), "held")]
+    asked: list[Any] = []
+
+    def mail_reports(_dsn: str, _teller: Any, slug: str, days: Any, tenants: Any) -> tuple[list[Due], Standing]:
+        asked.append((slug, list(days), list(tenants)))
+        return sent, Standing(running=1)
+
+    def last_line() -> dict[str, Any]:
+        done = CliRunner().invoke(app, ["report", "--day", "2026-11-28", "--days", "2", "--if-possible", "--json"])
+        assert done.exit_code == 0
+        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return said
+
+    monkeypatch.setattr(report, "mail_reports", mail_reports)
+    assert last_line() == {"day": "2026-11-28", "sent": ["acme, 2026-11-27", "beta, 2026-11-28 (preliminary)"]}
+    sent.clear()
+    assert last_line()["because"] == "reports wait: 1 for their day to end"
+    assert asked == [("page-views", [date(2026, 11, 27), date(2026, 11, 28)], [])] * 2

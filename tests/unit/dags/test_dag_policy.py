@@ -1,8 +1,10 @@
 """What each DAG has to have, however it came about."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
+from alerts.due import PATIENCE
 from stack import airflow, lineage
 from stack.settings import REPO
 
@@ -14,6 +16,7 @@ EXPECTED = {
     "maintain_airflow",
     "maintain_lake",
     "daily_report",
+    "finish_reports",
     "mail_report",
 }
 Facts = dict[str, Any]
@@ -51,7 +54,7 @@ def test_every_dag_tells_in_the_ui_what_it_does_and_what_to_do_when_it_fails(fac
 def test_every_dag_is_tagged_as_ours_and_with_how_often_it_runs(facts: Facts) -> None:
     for dag_id, dag in facts["dags"].items():
         assert "watershed" in dag["tags"], dag_id
-        assert len(set(dag["tags"]) & {"each minute", "every five minutes", "daily", "by hand"}) == 1, dag_id
+        assert len(set(dag["tags"]) & {"each minute", "every five minutes", "hourly", "daily", "by hand"}) == 1, dag_id
 
 
 def test_no_dag_overlaps_itself_or_catches_up_or_runs_for_ever(facts: Facts) -> None:
@@ -167,7 +170,8 @@ def test_gates_lead_to_data_docs(facts: Facts) -> None:
 
 def test_every_dag_with_a_period_can_be_backfilled(facts: Facts) -> None:
     """Airflow refuses to backfill what has no periodic schedule, or is also woken by assets."""
-    periodic = {dag_id for dag_id, dag in facts["dags"].items() if "daily" in dag["tags"]} | {"load_rollups"}
+    periodic = {dag_id for dag_id, dag in facts["dags"].items() if {"hourly", "daily"} & set(dag["tags"])}
+    periodic |= {"load_rollups"}
     for dag_id in periodic:
         assert facts["dags"][dag_id]["timetable"] in {"CronTriggerTimetable", "CronDataIntervalTimetable"}, dag_id
 
@@ -177,6 +181,8 @@ def test_a_report_is_of_the_day_that_its_run_is_called_by(facts: Facts) -> None:
     for task_id in ("report", "dump"):
         arguments = task(facts, "daily_report", task_id)["arguments"]
         assert arguments[arguments.index("--date") + 1] == "{{ day_of(dag_run) }}"
+    finished = task(facts, "finish_reports", "finish")["arguments"]
+    assert finished[finished.index("--date") + 1] == "{{ day_of(dag_run) }}"
     mailed = task(facts, "mail_report", "mail")["arguments"]
     assert mailed[mailed.index("--day") + 1] == "{{ day_of(dag_run) }}"
     assert "--if-possible" in mailed, "an installation without mail is not one that fails each night"
@@ -192,3 +198,16 @@ def test_dbts_results_are_written_where_the_lineage_of_a_build_is_read(facts: Fa
     folder = build["dbt_artifacts"]
     assert folder
     assert build["arguments"][build["arguments"].index("--run-results") + 1] == f"{folder}/run_results.json"
+
+
+def test_a_report_that_was_preliminary_is_looked_at_each_hour(facts: Facts) -> None:
+    assert "hourly" in facts["dags"]["finish_reports"]["tags"]
+    assert facts["dags"]["finish_reports"]["timetable"] == "CronDataIntervalTimetable"
+
+
+def test_a_report_by_mail_is_tried_until_its_day_is_over_complete_or_given_up_everywhere_on_earth(facts: Facts) -> None:
+    """A day ends up to twelve hours after that of UTC, and is waited for twelve hours more."""
+    mailed = task(facts, "mail_report", "mail")["arguments"]
+    assert "hourly" in facts["dags"]["mail_report"]["tags"]
+    more = timedelta(days=int(mailed[mailed.index("--days") + 1]))
+    assert more > timedelta(days=1) + timedelta(hours=12) + PATIENCE

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 
 from reports import render
-from reports.commands import folder
 from reports.read import Column, Day, Rows
+from reports.write import folder
 from warehouse.marts import Mart
 
 DAY = date(2026, 3, 1)
