@@ -10,7 +10,7 @@ from stack.settings import LOCAL, REPO, StackSettings
 
 BIN = LOCAL / "envs" / "superset" / "bin"
 CONFIG = REPO / "superset_config" / "superset_config.py"
-CODE = ("requirements/superset.txt", "superset_config", "contracts", "runtime", "warehouse")
+CODE = ("requirements/superset.txt", "superset_config", "contracts", "dbt_project", "runtime", "warehouse")
 BOOTSTRAP = "superset-assets"
 THREADS = 8
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a heartbeat file that must never wait for a disk
