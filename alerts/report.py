@@ -19,6 +19,7 @@ from alerts.board import Board, ReportError, read_board
 from alerts.due import Due, Standing, read_unsent, standing
 from alerts.tell import Teller
 from runtime.mail import Attachment, Mail
+from runtime.spreadsheet import harmless
 from superset_config.bundle import Bundle
 from superset_config.rest import Superset, SupersetError
 from superset_config.screenshot import BrowserSettings, LogInError, dashboard_url, logged_in, look
@@ -141,13 +142,8 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(out, fieldnames=list(rows[0]))
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: _harmless(value) for name, value in row.items()})
+        writer.writerow({name: harmless(value) for name, value in row.items()})
     return out.getvalue()
-
-
-def _harmless(value: Any) -> Any:
-    # Names of pages and apps are what senders chose (OWASP, "CSV Injection").
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 
 def _files(superset: Superset, charts: Mapping[int, str], due: Due) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ run of the same day wrote, so that a day can be run again as often as one likes.
 1. `report` writes for each tenant `reports/daily/tenant=<name>/date=<day>/report.html` and a CSV of every daily mart.
    The page of all tenants is linked in the run's note and as **Report** among the task's details, for seven days and
    without a log-in. A day that is not complete yet says so on its page, and is written again by `finish_reports`.
-2. `dump` writes `dumps/<mart>/date=<day>/part-0.parquet` for every mart, sketches included. A week or a month is in the
-   dump of its first day.
+2. `dump` writes `dumps/<mart>/date=<day>/part-0.parquet` for every mart, sketches included. A week or a month that is
+   under way is written each day, by its first day; what is of all time as of 1970-01-01.
 
 * **Past days**: *Trigger → Backfill*, or `airflow backfill create --dag-id daily_report --from-date … --to-date …
   --reprocess-behavior completed`. A run's logical date is the day that it reports.

@@ -62,7 +62,8 @@ def daily_command(
 def dump_command(of_day: OfDay = None, as_json: AsJson = False) -> None:
     """Write the day's rows of every mart as Parquet; a second run of the day replaces them.
 
-    A week or a month is in the dump of its first day, which changes until it is over: dump that day again then.
+    Of the marts by week and month it writes the period that holds the day, by its first day; each day's run replaces it
+    until it is over. What is of all time is written whole, as of 1970-01-01.
     """
     log.configure("report")
     settings, day = ReportSettings.read(), _day(of_day)

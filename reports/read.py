@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from warehouse.marts import MARTS, Mart
+from warehouse.marts import MARTS, Grain, Mart
 
 SESSION = "-c timezone=UTC -c default_transaction_isolation=repeatable\\ read"
 """One transaction sees one state of all marts, whatever is published meanwhile."""
@@ -61,8 +61,20 @@ def _end(day: date, time_zone: str) -> datetime:
     return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(time_zone)).astimezone(UTC)
 
 
+def first_day(grain: Grain, day: date) -> date:
+    """The day with which the period of ``grain`` that holds ``day`` begins; of what has no period, the first of all."""
+    if grain == "week":
+        return day - timedelta(days=day.weekday())
+    if grain == "month":
+        return day.replace(day=1)
+    return date(1970, 1, 1) if grain == "ever" else day
+
+
 def read_day(dsn: str, day: date, marts: Iterable[Mart] | None = None, tenant: str | None = None) -> Day:
-    """Read the daily marts (or ``marts``) of ``day``, of all tenants or one."""
+    """Read the daily marts (or ``marts``) of ``day``, of all tenants or one.
+
+    Of marts of longer grains that is the period which holds the day.
+    """
     wanted = [m for m in MARTS if m.grain == "day"] if marts is None else list(marts)
     with psycopg.connect(dsn, options=SESSION) as connection:
         fresh = connection.execute(
@@ -83,6 +95,7 @@ def read_day(dsn: str, day: date, marts: Iterable[Mart] | None = None, tenant: s
 
 
 def _read(connection: psycopg.Connection, mart: Mart, day: date, tenant: str | None) -> Rows:
+    first, zone = first_day(mart.grain, day), "UTC" if mart.grain == "ever" else None
     columns = tuple(
         Column(*row)
         for row in connection.execute(
@@ -99,7 +112,11 @@ def _read(connection: psycopg.Connection, mart: Mart, day: date, tenant: str | N
         with days as (
             select
                 m.*,
-                coalesce((select max(f.time_zone) from marts.freshness as f where f.tenant = m.tenant), 'UTC') as zone
+                coalesce(
+                    %(zone)s::text,
+                    (select max(f.time_zone) from marts.freshness as f where f.tenant = m.tenant),
+                    'UTC'
+                ) as zone
             from {mart} as m
             -- Clocks go up to fourteen hours ahead of UTC and twelve behind.
             where
@@ -118,4 +135,4 @@ def _read(connection: psycopg.Connection, mart: Mart, day: date, tenant: str | N
         mart=sql.Identifier("marts", mart.name),
         key=sql.SQL(", ").join(map(sql.Identifier, mart.key)),
     )
-    return Rows(mart, columns, connection.execute(query, {"day": day, "tenant": tenant}).fetchall())
+    return Rows(mart, columns, connection.execute(query, {"day": first, "zone": zone, "tenant": tenant}).fetchall())

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.read import Column, Day, Rows
+from runtime.spreadsheet import harmless
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1d2733 }
@@ -104,7 +105,9 @@ def table(rows: Rows) -> str:
     writer.writerow([c.name for c in columns])
     for row in rows.rows:
         values = [row[at[c.name]] for c in columns]
-        writer.writerow(["" if value is None else _plain(value) for value in values])
+        writer.writerow(
+            ["" if value is None else harmless(value) if isinstance(value, str) else _plain(value) for value in values]
+        )
     return out.getvalue()
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from reports import render
 from reports.bucket import Bucket
-from reports.read import Day, read_day
+from reports.read import Day, first_day, read_day
 from reports.settings import ReportSettings
 from warehouse.marts import MARTS
 
@@ -53,9 +53,10 @@ def write_day(bucket: Bucket, found: Day, top: int, tenants: Sequence[str] | Non
 
 
 def write_dump(bucket: Bucket, found: Day) -> dict[str, int]:
-    """Write a day's rows of the marts that were read as Parquet; gives how many of each."""
+    """Write the rows that were read as Parquet, by the first day of their period; gives how many of each mart."""
     for one in found.marts:
-        bucket.replace(f"dumps/{one.mart.name}/date={found.day}", {"part-0.parquet": render.parquet(one)})
+        day = first_day(one.mart.grain, found.day)
+        bucket.replace(f"dumps/{one.mart.name}/date={day}", {"part-0.parquet": render.parquet(one)})
     return {one.mart.name: len(one.rows) for one in found.marts}
 
 

@@ -121,6 +121,45 @@ def test_the_marts_of_a_day_are_dumped_whole_and_once(tenant, bucket, report):
         ]
 
 
+FIRST = {"region_daily": DAY, "region_weekly": "2024-02-26", "region_monthly": "2024-02-01", "app_totals": "1970-01-01"}
+"""By mart: the first day of its period that holds the day, which is a Thursday."""
+
+
+@pytest.fixture
+def of_each_grain(stack: Any, tenant: str) -> Iterator[str]:
+    """The tenant, in California, also with a week, a month and a number of all time."""
+    with psycopg.connect(stack.env["WAREHOUSE_DSN"], autocommit=True) as connection:
+        complete(stack, tenant, f"{DAY} 12:00+00")
+        for mart in ("region_weekly", "region_monthly"):
+            connection.execute(
+                f"""
+                insert into marts.{mart}
+                (tenant, region, period_start, page_views, visitors, bot_page_views, visitors_sketch)
+                values (%s, 'DE', %s, 70, 2, 1, '{{1,2}}')
+                """.encode(),
+                (tenant, f"{FIRST[mart]} 08:00+00"),
+            )
+        connection.execute(
+            """
+            insert into marts.app_totals
+            (tenant, region, category, period_start, created, verified, apps, verified_apps)
+            values (%s, 'DE', 'games', '1970-01-01 00:00+00', 3, 2, 3, 2)
+            """,
+            (tenant,),
+        )
+        yield tenant
+        for mart in FIRST:
+            connection.execute(f"delete from marts.{mart} where tenant = %s".encode(), (tenant,))
+
+
+def test_a_week_and_a_month_under_way_and_what_is_of_all_time_are_in_every_days_dump(of_each_grain, bucket, report):
+    report("dump", "--date", DAY)
+    for mart, first in FIRST.items():
+        (content,) = objects(bucket, f"dumps/{mart}/date={first}/").values()
+        rows = pq.read_table(io.BytesIO(content)).to_pylist()
+        assert [row["region"] for row in rows if row["tenant"] == of_each_grain][:1] == ["DE"], mart
+
+
 def test_the_report_reads_finished_numbers_only(stack):
     assert set(stack.own("report")) == {
         "WATERSHED_ROOM", "S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",

@@ -1,15 +1,17 @@
 """A day on paper: what people read, and what files keep."""
 
+import csv
 import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pyarrow.parquet as pq
+import pytest
 
 from reports import render
-from reports.read import Column, Day, Rows
+from reports.read import Column, Day, Rows, first_day
 from reports.write import folder
-from warehouse.marts import Mart
+from warehouse.marts import Grain, Mart
 
 DAY = date(2026, 3, 1)
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -77,6 +79,22 @@ def test_csv_has_every_row_of_the_tenant_as_it_is() -> None:
         "acme,EUR,2026-03-01T00:00:00+00:00,12.5000,2",
         "acme,<b>,2026-03-01T00:00:00+00:00,1234.0000,1",
     ]
+
+
+def test_what_users_named_is_no_formula_in_a_spreadsheet() -> None:
+    names = ['=HYPERLINK("http://x")', "+1", "-1", "@sum", "\tx"]
+    rows = Rows(REVENUE, COLUMNS, [("acme", name, START, Decimal(-3), 2, [1]) for name in names])
+    found = list(csv.reader(io.StringIO(render.table(rows))))[1:]
+    assert [row[1] for row in found] == [f"'{name}" for name in names]
+    assert {row[3] for row in found} == {"-3"}, "a number is none"
+
+
+@pytest.mark.parametrize(
+    ("grain", "first"), [("hour", "2026-03-01"), ("day", "2026-03-01"), ("week", "2026-02-23"), ("month", "2026-03-01")]
+)
+def test_a_period_begins_at_or_before_each_of_its_days(grain: Grain, first: str) -> None:
+    assert first_day(grain, DAY) == date.fromisoformat(first)
+    assert first_day("ever", DAY) == date(1970, 1, 1)
 
 
 def test_parquet_keeps_decimals_instants_sketches_and_nulls() -> None:
