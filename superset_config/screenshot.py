@@ -20,7 +20,6 @@ from pydantic import Field
 
 from runtime.settings import SettingsError
 from superset_config.bundle import Bundle
-from superset_config.exposures import placed
 from superset_config.rest import SupersetSettings
 
 BROWSER_ARGUMENTS = (
@@ -237,10 +236,15 @@ def look_at_all(
 
 
 def _meanings(slug: str) -> dict[str, str]:
+    """The descriptions of a dashboard's charts, by the names that they have there."""
     bundle = Bundle.load()
-    charts = {chart.uuid: chart for chart in bundle.of("charts")}
+    charts = {chart.uuid: chart.content for chart in bundle.of("charts")}
     (board,) = (each for each in bundle.of("dashboards") if each.content["slug"] == slug)
-    return {charts[uuid].name: str(charts[uuid].content["description"]) for uuid in placed(board)}
+    parts = [part for part in board.content["position"].values() if isinstance(part, Mapping)]
+    return {
+        str(meta.get("sliceNameOverride", meta["sliceName"])): str(charts[meta["uuid"]]["description"])
+        for meta in (part["meta"] for part in parts if part["type"] == "CHART")
+    }
 
 
 def _slugs(only: Collection[str]) -> list[str]:
