@@ -158,10 +158,10 @@ def look(page: Page, url: str, slug: str, picture: Path, *, said: Mapping[str, s
     page.goto(url)
     _scroll_through(page, seen)
     _judge(page, seen)
-    if said is not None:
-        _judge_meanings(page, seen, said)
     picture.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=picture)
+    if said is not None:  # after the picture, which would show the mouse's tooltips
+        _judge_meanings(page, seen, said)
     # The next dashboard is looked at on the same page: what goes wrong there is not this one's.
     page.remove_listener("console", heard)
     page.remove_listener("pageerror", broke)
@@ -213,7 +213,6 @@ def _judge_meanings(page: Page, seen: Look, said: Mapping[str, str]) -> None:
         shown = chart.locator(TILE).first.evaluate("tile => getComputedStyle(tile, '::before').content")
         if shown in {"none", "normal", '""'}:
             seen.wrong.append("pointing at a chart's title does not show what its number means")
-        page.mouse.move(0, 0)
 
 
 def look_at_all(
