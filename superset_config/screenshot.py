@@ -183,10 +183,10 @@ def look(
     page.goto(url)
     _scroll_through(page, seen, charts, seconds)
     _judge(page, seen, charts)
-    if said is not None:
-        _judge_meanings(page, seen, said)
     picture.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=picture)
+    if said is not None:  # after the picture, which would show the mouse's tooltips
+        _judge_meanings(page, seen, said)
     # The next dashboard is looked at on the same page: what goes wrong there is not this one's.
     page.remove_listener("request", asks)
     page.remove_listener("console", heard)
@@ -241,7 +241,6 @@ def _judge_meanings(page: Page, seen: Look, said: Mapping[str, str]) -> None:
         shown = chart.locator(TILE).first.evaluate("tile => getComputedStyle(tile, '::before').content")
         if shown in {"none", "normal", '""'}:
             seen.wrong.append("pointing at a chart's title does not show what its number means")
-        page.mouse.move(0, 0)
 
 
 def look_at_all(
@@ -280,10 +279,15 @@ def placed_on(board: Asset) -> int:
 
 
 def _meanings(slug: str) -> dict[str, str]:
+    """The descriptions of a dashboard's charts, by the names that they have there."""
     bundle = Bundle.load()
-    charts = {chart.uuid: chart for chart in bundle.of("charts")}
+    charts = {chart.uuid: chart.content for chart in bundle.of("charts")}
     (board,) = (each for each in bundle.of("dashboards") if each.content["slug"] == slug)
-    return {charts[uuid].name: str(charts[uuid].content["description"]) for uuid in placed(board)}
+    parts = [part for part in board.content["position"].values() if isinstance(part, Mapping)]
+    return {
+        str(meta.get("sliceNameOverride", meta["sliceName"])): str(charts[meta["uuid"]]["description"])
+        for meta in (part["meta"] for part in parts if part["type"] == "CHART")
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
