@@ -37,7 +37,7 @@ def _stored(session: Session, thing: Any) -> bool:
 
 
 def _put_back(thing: Any, mark: bool) -> None:
-    if getattr(thing, MARK) != mark:
+    if bool(getattr(thing, MARK)) != mark:
         LOG.warning("%s: only the bootstrap says what is reviewed; it stays %s", repr(thing)[:100], mark)
     setattr(thing, MARK, mark)
 
