@@ -96,8 +96,18 @@ def test_who_consents_anew_is_another_visitor(site: Site, context: BrowserContex
 
 def test_what_waits_for_consent_is_bounded_too(site: Site, context: BrowserContext) -> None:
     site.attributes = 'data-consent="required" data-views="off"'
+    context.add_init_script(
+        """window.held = 0;
+        const push = Array.prototype.push;
+        Array.prototype.push = function (...items) {
+            const length = push.apply(this, items);
+            if (items[0] && items[0].event_type) held = Math.max(held, length);
+            return length;
+        };"""
+    )
     page = site.visit(context, "/")
     track(page, "/asked", 260)
+    assert page.evaluate("held") == 201, "the newest, and then the oldest went"
     page.evaluate("timers(20)")
     assert page.evaluate("localStorage.length") == 0 and site.heard == []
     page.evaluate("watershed.consent(true)")

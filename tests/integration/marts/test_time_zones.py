@@ -1,5 +1,6 @@
 """Tenants of several time zones side by side: their days, over changes of the clock, and what a change of zone does."""
 
+import threading
 from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from reports.read import read_day
 from tests.integration.marts.warehouse_kit import Minute, Warehouse
+from warehouse.claims import Claim
 from warehouse.marts import MARTS
 from warehouse.publish import refresh_freshness
 from warehouse.tenants import TenantError, set_time_zone
@@ -22,9 +24,14 @@ Shown = dict[tuple[Any, ...], int]
 
 
 def local_start(grain: str, instant: datetime, zone: str) -> datetime:
-    """The instant of the first midnight of the local period that holds ``instant``."""
+    """The instant of the first midnight of the local period that holds ``instant``.
+
+    A day that has begun goes on where the wall shows the one before again: clocks put back from a minute past midnight.
+    """
     tz = ZoneInfo(zone)
     day = instant.astimezone(tz).date()
+    if instant >= midnight(day + timedelta(days=1), tz):
+        day += timedelta(days=1)
     first = {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[grain]
     return midnight(first, tz)
 
@@ -229,10 +236,10 @@ SOME_ZONES = st.sampled_from(
 )  # fmt: skip
 
 
-def transitions(zone: str) -> list[datetime]:
-    """A minute before, at and after each change of the clock from 2012 to 2026."""
-    tz, at, found = ZoneInfo(zone), datetime(2012, 1, 1, tzinfo=UTC), []
-    while at < datetime(2026, 12, 31, tzinfo=UTC):
+def transitions(zone: str, first: int = 2012, last: int = 2026) -> list[datetime]:
+    """A minute before, at and after each change of the clock in these years."""
+    tz, at, found = ZoneInfo(zone), datetime(first, 1, 1, tzinfo=UTC), []
+    while at < datetime(last, 12, 31, tzinfo=UTC):
         later = at + timedelta(minutes=30)
         if at.astimezone(tz).utcoffset() != later.astimezone(tz).utcoffset():
             found += [later + timedelta(minutes=by) for by in (-91, -61, -31, -1, 0, 1, 29, 59, 89)]
@@ -275,3 +282,48 @@ def test_the_warehouses_periods_are_those_of_the_tz_database(calendar: Any, zone
 def test_periods_hold_at_every_change_of_the_clock(calendar: Any, zone: str) -> None:
     for instant in transitions(zone)[-72:]:
         check_periods(calendar, zone, instant)
+
+
+@pytest.mark.parametrize("zone", ["America/St_Johns", "America/Goose_Bay"])
+def test_periods_hold_where_clocks_were_put_back_from_a_minute_past_midnight(calendar: Any, zone: str) -> None:
+    """Until 2011: the day had begun for a minute when the wall showed the evening before once more."""
+    for instant in transitions(zone, 2009, 2011):
+        check_periods(calendar, zone, instant)
+    begun, evening_again = datetime(2010, 11, 7, 2, 30, tzinfo=UTC), datetime(2010, 11, 7, 2, 45, tzinfo=UTC)
+    if zone == "America/St_Johns":
+        assert evening_again.astimezone(ZoneInfo(zone)).isoformat() == "2010-11-06T23:15:00-03:30"
+        for instant in (begun, evening_again):
+            assert calendar("select calendar.period_start('day', %s::timestamptz, %s)", instant, zone) == (begun,)
+
+
+def test_a_zone_is_switched_when_no_publication_runs(warehouse: Warehouse) -> None:
+    minutes = views_of("ku", MINUTES)
+    warehouse.rows("insert into ledger.tenants (tenant) values ('k')")
+    warehouse.load(minutes)
+    old_run = warehouse.claim().run_id
+    warehouse.build(old_run)
+    warehouse.pass_gates(old_run)
+    set_time_zone(warehouse.dsns["WAREHOUSE"], "k", "Asia/Kolkata")
+    claims: list[Claim] = []
+    running = threading.Thread(target=warehouse.publish, args=(old_run,))
+    claiming = threading.Thread(target=lambda: claims.append(warehouse.claim()))
+    with psycopg.connect(warehouse.dsns["WAREHOUSE"]) as blocker:
+        blocker.execute("lock table ledger.publications in exclusive mode")  # the publication's last step
+        running.start()
+        warehouse.wait_until("select count(*) = 1 from pg_locks where not granted")
+        claiming.start()
+        # Not for a row that both want: before it has switched or marked anything.
+        warehouse.wait_until("select count(*) = 1 from pg_locks where not granted and locktype = 'advisory'")
+        blocker.rollback()
+    running.join()
+    claiming.join()
+    assert shown(warehouse) == expected(minutes, {}), "what ran was published in the old zone, whole"
+    zone = "select distinct time_zone from marts.freshness where tenant = 'k'"
+    assert warehouse.rows(zone, role="READER") == [("UTC",)]
+    (claim,) = claims
+    assert claim.switched == ("k",)
+    warehouse.build(claim.run_id)
+    warehouse.pass_gates(claim.run_id)
+    warehouse.publish(claim.run_id)
+    assert shown(warehouse) == expected(minutes, {"k": "Asia/Kolkata"})
+    assert warehouse.rows(zone, role="READER") == [("Asia/Kolkata",)]
