@@ -15,6 +15,7 @@ from collector.import_rows import GZIP
 TICK_S = 1.0
 """Seconds after which one who waits looks up."""
 CHUNK = 65_536
+"""Bytes of a pipe read at once; more than a reader's own buffer, in which nothing may stay unseen."""
 LAST_CHUNKS = 16
 """What is still read of a pipe when the end was asked for: as much as a pipe holds."""
 

@@ -58,9 +58,11 @@ def test_what_waits_when_the_storage_fills_up_is_sent_and_so_is_what_comes_then(
     page = shop.visit(context, "/full/start")
     emptied(page)
     context.set_offline(True)
-    page.evaluate("history.pushState({}, '', '/full/before')")
-    fill(page)
-    page.evaluate("history.pushState({}, '', '/full/then')")
+    with page.expect_event("requestfailed"):
+        page.evaluate("history.pushState({}, '', '/full/before')")
+        fill(page)
+        page.evaluate("history.pushState({}, '', '/full/then')")
+    assert page.evaluate(QUEUE) == 1, "what was tried in vain is still where the next page finds it"
     context.set_offline(False)
     shop.arrived(since, "/full/", 3)
     page.evaluate("history.pushState({}, '', '/full/after')")
