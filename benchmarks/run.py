@@ -27,6 +27,11 @@ BENCHMARKS: Mapping[str, tuple[str, str]] = {
         "Asked 0: made only, nothing sent; else events a second asked for and sent, the lag at the end, and the"
         " generator's CPU for each. Sent on until a rate is not held.",
     ),
+    "importing": (
+        "Imports",
+        "`watershed import` of page views in Parquet, in row groups of a million, into a stand-in for the collector"
+        " that accepts everything; memory is the most that the process had, everything included.",
+    ),
     "micro_batch": (
         "Micro-batch",
         "A minute of all types at 100 events/s, client and Spark server together; aims: 10 s and 15 CPU seconds.",
