@@ -20,8 +20,7 @@ from pydantic import Field
 
 from runtime.settings import SettingsError
 from superset_config.asked import chart_asking, tenants_asked
-from superset_config.bundle import Asset, Bundle
-from superset_config.exposures import placed
+from superset_config.placed import NoDashboard, charts_placed, meanings
 from superset_config.rest import SupersetSettings
 
 BROWSER_ARGUMENTS = (
@@ -73,10 +72,6 @@ class BrowserSettings(SupersetSettings):
         if found is None:
             raise SettingsError(f"there is no {self.chromium_path}: install Chromium, or set CHROMIUM_PATH to one")
         return Path(found)
-
-
-class NoDashboard(Exception):
-    """A dashboard to look at is not among the assets."""
 
 
 class LogInError(Exception):
@@ -258,36 +253,8 @@ def look_at_all(
         for slug, count in charts_placed(only).items():
             url = dashboard_url(settings.superset_url, slug, tenant)
             page.set_viewport_size({"width": width, "height": height})
-            looks.append(look(page, url, slug, output / f"{slug}.png", count, said=_meanings(slug)))
+            looks.append(look(page, url, slug, output / f"{slug}.png", count, said=meanings(slug)))
     return looks
-
-
-def charts_placed(only: Collection[str] = ()) -> dict[str, int]:
-    """How many charts the files place on each dashboard, by its slug; of those in ``only``, if it names any.
-
-    :raises NoDashboard: it names one that there is not
-    """
-    boards = {str(board.content["slug"]): placed_on(board) for board in Bundle.load().of("dashboards")}
-    if unknown := set(only) - boards.keys():
-        raise NoDashboard(f"no such dashboard: {', '.join(sorted(unknown))}; there are {', '.join(boards)}")
-    return {slug: count for slug, count in boards.items() if not only or slug in only}
-
-
-def placed_on(board: Asset) -> int:
-    """How many charts a dashboard's file places on it."""
-    return len(list(placed(board)))
-
-
-def _meanings(slug: str) -> dict[str, str]:
-    """The descriptions of a dashboard's charts, by the names that they have there."""
-    bundle = Bundle.load()
-    charts = {chart.uuid: chart.content for chart in bundle.of("charts")}
-    (board,) = (each for each in bundle.of("dashboards") if each.content["slug"] == slug)
-    parts = [part for part in board.content["position"].values() if isinstance(part, Mapping)]
-    return {
-        str(meta.get("sliceNameOverride", meta["sliceName"])): str(charts[meta["uuid"]]["description"])
-        for meta in (part["meta"] for part in parts if part["type"] == "CHART")
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

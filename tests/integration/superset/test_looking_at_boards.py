@@ -9,7 +9,8 @@ from playwright.sync_api import Page, Route, sync_playwright
 from pydantic import SecretStr
 
 from superset_config import screenshot
-from superset_config.screenshot import BROWSER_ARGUMENTS, BrowserSettings, Look, charts_placed, look
+from superset_config.placed import charts_placed
+from superset_config.screenshot import BROWSER_ARGUMENTS, BrowserSettings, Look, look
 
 SITE = "http://superset.example"
 TEXT = '<div class="dashboard-component-chart-holder"><p>About this page</p></div>'

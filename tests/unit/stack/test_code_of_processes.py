@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import airflow, parts, programs, rooms, secrets, superset
+from stack import airflow_bootstrap, parts, programs, rooms, secrets, superset
 from stack.programs import Program, StackError, code
 from stack.settings import REPO, StackSettings
 
@@ -92,8 +92,8 @@ def test_every_room_whose_code_superset_reads_is_in_its_code() -> None:
 
 
 def test_airflow_reads_no_code_of_ours_but_the_dags() -> None:
-    assert airflow.DAGS == REPO / "dags"
+    assert airflow_bootstrap.DAGS == REPO / "dags"
     ours = {path.name for path in REPO.iterdir() if path.is_dir()} - {"dags"}
-    words = [line.split() for file in airflow.DAGS.rglob("*.py") for line in file.read_text().splitlines()]
+    words = [line.split() for file in airflow_bootstrap.DAGS.rglob("*.py") for line in file.read_text().splitlines()]
     imported = {line[1].split(".")[0] for line in words if len(line) > 1 and line[0] in {"from", "import"}}
     assert not imported & ours
