@@ -1,6 +1,7 @@
-"""What a report takes from a dashboard's own file: its charts of a day, and what feeds them.
+"""What a report takes from a dashboard's own file: its charts of a day, those of one tenant, and what feeds them.
 
-Pure. The dashboard's filters say it themselves: what *Dates* does not reach is no day's.
+Pure. The dashboard's filters say it themselves: what *Dates* does not reach is no day's, and what *Tenant* does not
+reach is no tenant's.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from superset_config.bundle import Asset, Bundle
 from superset_config.exposures import charted, placed
 from warehouse.marts import EVENT_TYPES, MARTS
 
-DATES = "filter_time"
+DATES, TENANT = "filter_time", "NATIVE_FILTER-tenant"
 TELLING = ("day", "hour")
 """Grains of the marts that tell whether a tenant has data of a day."""
 
@@ -23,13 +24,14 @@ class ReportError(Exception):
 class Board:
     """A dashboard as reports see it.
 
-    ``of_day`` has the charts that the filter *Dates* reaches: UUID and name. ``marts`` have a day's rows, made from
-    ``event_types``.
+    ``of_day`` and ``of_tenant`` are UUIDs of charts: those that the filter *Dates* reaches, by name, and those that
+    the filter *Tenant* reaches. ``marts`` have a day's rows, made from ``event_types``.
     """
 
     slug: str
     title: str
     of_day: Mapping[str, str]
+    of_tenant: Mapping[str, str]
     marts: tuple[str, ...]
     event_types: tuple[str, ...]
 
@@ -46,6 +48,7 @@ def read_board(bundle: Bundle, slug: str) -> Board:
     names = {chart.uuid: chart.name for chart in bundle.of("charts")}
     filters = board.content["metadata"]["native_filter_configuration"]
     dates = [each for each in filters if each["filterType"] == DATES]
+    tenant = [each for each in filters if each["id"] == TENANT]
     read = charted(bundle, board)
     marts = [mart for mart in MARTS if mart.name in read and mart.grain in TELLING]
     types = {event_type for mart in marts for event_type in mart.event_types}
@@ -53,6 +56,7 @@ def read_board(bundle: Bundle, slug: str) -> Board:
         slug,
         board.name,
         {uuid: names[uuid] for uuid in names if uuid in _reached(board, dates)},
+        {uuid: names[uuid] for uuid in names if uuid in _reached(board, tenant)},
         tuple(mart.name for mart in marts),
         tuple(sorted(types)) or EVENT_TYPES,
     )

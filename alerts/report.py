@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from html import escape
@@ -75,7 +75,7 @@ def mail_reports(
 def make(settings: BrowserSettings, board: Board, due: Due) -> Report:
     """Look at the dashboard as the tenant's, and ask each chart that has a day's rows for them.
 
-    :raises ReportError: a reader of it would see something wrong
+    :raises ReportError: a reader of it would see something wrong, or another tenant's numbers
     :raises SupersetError: a chart does not answer
     """
     url = dashboard_url(settings.superset_url, board.slug, due.tenant)
@@ -83,11 +83,21 @@ def make(settings: BrowserSettings, board: Board, due: Due) -> Report:
         numbers = {uuid: int(row["id"]) for uuid, row in superset.by_uuid("chart").items()}
         with tempfile.TemporaryDirectory() as folder, logged_in(settings, WIDTH, HEIGHT) as page:
             seen = look(page, url, board.slug, Path(folder) / "picture.png")
-            if seen.wrong:
-                raise ReportError(f"{board.slug} of {due.tenant}: {'; '.join(seen.wrong)}")
+            charts = {numbers[uuid]: name for uuid, name in board.of_tenant.items()}
+            if wrong := [*seen.wrong, *of_others(charts, seen.asked, due.tenant)]:
+                raise ReportError(f"{board.slug} of {due.tenant}: {'; '.join(wrong)}")
             picture = seen.picture.read_bytes()
         files = _files(superset, {numbers[uuid]: name for uuid, name in board.of_day.items()}, due)
     return Report(due.tenant, due.day, board.title, url, picture, files, due.preliminary)
+
+
+def of_others(charts: Mapping[int, str], asked: Mapping[int, Collection[str]], tenant: str) -> list[str]:
+    """Which of ``charts``, by number, did not ask for ``tenant``'s numbers and nobody else's."""
+    return [
+        f"chart {name!r} asked for {', '.join(sorted(asked.get(number, ()))) or 'nothing'} and not for {tenant}"
+        for number, name in charts.items()
+        if set(asked.get(number, ())) != {tenant}
+    ]
 
 
 def send(dsn: str, teller: Teller, report: Report, slug: str) -> None:

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import ConsoleMessage, Error, Page, Response, TimeoutError, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Page, Request, Response, TimeoutError, sync_playwright
 from pydantic import Field
 
 from runtime.settings import SettingsError
+from superset_config.asked import chart_asking, tenants_asked
 from superset_config.bundle import Bundle
 from superset_config.rest import SupersetSettings
 
@@ -75,12 +76,16 @@ class LogInError(Exception):
 
 @dataclass
 class Look:
-    """What was seen of one dashboard: the picture, the charts drawn, and everything that is wrong."""
+    """What was seen of one dashboard: the picture, the charts drawn, everything that is wrong, and whose data it is.
+
+    ``asked`` has, by the number of each chart that asked for data, the tenants that it asked for.
+    """
 
     slug: str
     picture: Path
     charts: int = 0
     wrong: list[str] = field(default_factory=list)
+    asked: dict[int, set[str]] = field(default_factory=dict)
 
 
 def dashboard_url(base: str, slug: str, tenant: str | None = None) -> str:
@@ -145,6 +150,11 @@ def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIEN
     def broke(error: Error) -> None:
         seen.wrong.append(f"script: {str(error)[:300]}")
 
+    def asks(request: Request) -> None:
+        if (number := chart_asking(request.url)) is not None:
+            seen.asked.setdefault(number, set()).update(tenants_asked(request.post_data or "{}"))
+
+    page.on("request", asks)
     page.on("console", heard)
     page.on("pageerror", broke)
     page.on("response", answered)
@@ -154,6 +164,7 @@ def look(page: Page, url: str, slug: str, picture: Path, seconds: float = PATIEN
     picture.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=picture)
     # The next dashboard is looked at on the same page: what goes wrong there is not this one's.
+    page.remove_listener("request", asks)
     page.remove_listener("console", heard)
     page.remove_listener("pageerror", broke)
     page.remove_listener("response", answered)

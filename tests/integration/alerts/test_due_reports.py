@@ -11,7 +11,7 @@ from alerts.board import Board
 from alerts.due import PATIENCE, read_unsent, standing
 
 DAY = date(2026, 11, 28)
-BOARD = Board("page-views", "Page views", {}, ("region_hourly", "region_daily"), ("page_view",))
+BOARD = Board("page-views", "Page views", {}, {}, ("region_hourly", "region_daily"), ("page_view",))
 ENDS = {
     "Pacific/Kiritimati": datetime(2026, 11, 28, 10, tzinfo=UTC),
     "Asia/Kolkata": datetime(2026, 11, 28, 18, 30, tzinfo=UTC),

@@ -9,11 +9,11 @@ import pytest
 
 from alerts.board import ReportError, read_board
 from alerts.due import Due
-from alerts.report import mail_reports
+from alerts.report import mail_reports, make
 from alerts.tell import Teller
 from runtime.mail import Mailer
 from superset_config.bundle import Bundle
-from superset_config.screenshot import BrowserSettings
+from superset_config.screenshot import BrowserSettings, dashboard_url
 from tests.integration.mail_sink import Sink
 from tests.integration.superset.conftest import TODAY, Home
 
@@ -74,6 +74,18 @@ def test_a_tenant_s_day_is_mailed_once_with_picture_and_rows(
     assert home.page in pages
     assert "1000" in pages
     assert other.page not in str(files)
+
+
+def test_a_picture_that_opened_on_another_tenant_is_not_sent(
+    homes: tuple[Home, Home], reporter: BrowserSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would when the filter Tenant were called otherwise in the address than on the dashboard."""
+    home, other = homes
+    board = read_board(Bundle.load(), SLUG)
+    monkeypatch.setattr("alerts.report.dashboard_url", lambda base, slug, _: dashboard_url(base, slug, other.name))
+    with pytest.raises(ReportError, match=rf"chart 'Visitors' asked for {other.name} and not for {home.name}") as wrong:
+        make(reporter, board, Due(home.name, TODAY.date()))
+    assert str(wrong.value).count("asked for") == len(board.of_tenant)
 
 
 def test_a_dashboard_that_is_not_there_is_named() -> None:

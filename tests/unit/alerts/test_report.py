@@ -1,6 +1,6 @@
 """The daily report as a mail, and its rows as CSV."""
 
-import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -10,11 +10,10 @@ import pytest
 from alerts import report as reports
 from alerts.board import Board, ReportError, read_board
 from alerts.due import Due, Standing
-from alerts.report import Report, as_csv, mail_of, mail_reports
+from alerts.report import Report, as_csv, mail_of, mail_reports, of_others
 from alerts.tell import Teller
 from runtime.mail import Mailer
-from superset_config.bundle import Asset, Bundle
-from superset_config.screenshot import dashboard_url
+from superset_config.bundle import Bundle
 
 REPORT = Report(
     "acme", date(2026, 11, 28), "Page <views>", "http://superset/x?a=1&b=2", b"png", [("d.csv", "a\r\n1\r\n")]
@@ -78,15 +77,29 @@ def test_a_report_waits_for_the_event_types_of_its_dashboard_and_no_other(board:
 
 @pytest.mark.parametrize("slug", [str(each.content["slug"]) for each in BUNDLE.of("dashboards")])
 def test_every_dashboard_can_be_reported_on(slug: str) -> None:
-    assert read_board(BUNDLE, slug).event_types
+    found = read_board(BUNDLE, slug)
+    assert found.of_tenant, "a picture of one tenant needs the filter"
+    assert found.event_types
 
 
-@pytest.mark.parametrize("dashboard", list(BUNDLE.of("dashboards")), ids=lambda each: str(each.content["slug"]))
-def test_the_address_of_a_tenants_picture_names_the_filter_that_the_dashboard_has(dashboard: Asset) -> None:
-    """By another id Superset would open it on the tenant that comes first."""
-    filters = {each["id"]: each for each in dashboard.content["metadata"]["native_filter_configuration"]}
-    named = re.findall(r"id:([A-Za-z_-]+)", dashboard_url("http://h", str(dashboard.content["slug"]), "acme"))
-    assert [filters[name]["targets"][0]["column"]["name"] for name in named] == ["tenant"]
+ASKED: Mapping[int, Collection[str]] = {1: {"acme"}, 2: {"acme"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({**ASKED, 2: {"beta"}}, "beta"),
+        ({**ASKED, 2: {"acme", "beta"}}, "acme, beta"),
+        ({**ASKED, 2: {"(everybody)"}}, "everybody"),
+        ({1: {"acme"}}, "nothing"),
+    ],
+)
+def test_a_picture_of_another_tenants_numbers_is_not_sent(asked: Mapping[int, Collection[str]], words: str) -> None:
+    charts = {1: "Views", 2: "Visitors"}
+    assert of_others(charts, ASKED, "acme") == []
+    (wrong,) = of_others(charts, asked, "acme")
+    assert "'Visitors'" in wrong
+    assert words in wrong
 
 
 def test_a_tenant_whose_report_cannot_be_made_keeps_no_other_from_theirs(
