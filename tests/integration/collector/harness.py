@@ -161,7 +161,7 @@ class CollectorProcess:
                 stdout=log,
                 cwd=REPO,
             )
-        wait_until(self.live, 20, f"the collector is live; its log: {self.log.read_text()[-2000:]}")
+        wait_until(self.live, 60, f"the collector is live; its log: {self.log.read_text()[-2000:]}")
 
     def live(self) -> bool:
         assert self.process is not None
