@@ -95,7 +95,7 @@ class Superset:
         csrf_token = str(self.get("security/csrf_token/")["result"])
         request = self._http.build_request("POST", path, data={**form, "csrf_token": csrf_token}, files=files)
         del request.headers["Authorization"]
-        request.headers["Referer"] = str(self._http.base_url)
+        request.headers.update({"Referer": str(self._http.base_url), "Accept": "application/json"})
         return self._http.send(request)
 
     @staticmethod
