@@ -21,6 +21,7 @@ from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
 from openlineage.client.naming.dataset import S3, DatasetNaming, Postgres
 from openlineage.common.provider.dbt.facets import ParentRunMetadata
 from openlineage.common.provider.dbt.local import DbtLocalArtifactProcessor
+from openlineage.common.provider.dbt.processor import ModelNode
 from openlineage.common.provider.dbt.utils import PRODUCER
 
 LAKE = "lake."
@@ -82,7 +83,24 @@ def of_dbt(artifacts: Path, project: Path, above: ParentRunMetadata) -> list[Any
     )
     processor.dbt_run_metadata = above
     told = processor.parse()
+    for end in told.completes:
+        end.inputs.extend(_behind_views(processor, end.job.facets["dbt_node"].unique_id))
     return [*(attr.evolve(start, inputs=[], outputs=[]) for start in told.starts), *told.completes, *told.fails]
+
+
+def _behind_views(processor: DbtLocalArtifactProcessor, model: str) -> list[Dataset]:
+    """What a model reads through views, which most runs do not build anew and then say nothing of themselves."""
+    manifest = processor.manifest
+    known = {**manifest["nodes"], **manifest["sources"]}
+    found = {}
+    waiting = list(manifest["parent_map"][model])
+    while waiting:
+        above = waiting.pop()
+        if known[above].get("config", {}).get("materialized") == "view":
+            for each in manifest["parent_map"][above]:
+                found[each] = ModelNode(each.split(".", 1)[0], known[each])
+                waiting.append(each)
+    return [processor.node_to_dataset(each) for each in found.values()]
 
 
 def send(events: Iterable[Any], client: OpenLineageClient | None = None) -> None:

@@ -134,12 +134,17 @@ def connections(listening: socket.socket) -> int:
 
 
 def dbt_run(folder: Path) -> dict[str, Any]:
-    """A run of four models: one from a source, one from that, one that fails, and one after it."""
+    """A run of four models: one from a source through a view, one from that, one that fails, and one after it."""
     folder.mkdir()
-    parents = {"base": "source.watershed.rollups.page_view_minute", "mart": "model.watershed.base"}
+    parents = {"view": "source.watershed.rollups.page_view_minute", "base": "model.watershed.view"}
+    parents |= {"mart": "model.watershed.base"}
     parents |= {"broken": "model.watershed.base", "after": "model.watershed.broken"}
     nodes = {f"model.watershed.{name}": node(f"model.watershed.{name}", "marts_build", name) for name in MODELS}
-    source = node(parents["base"], "rollups", "page_view_minute")
+    nodes["model.watershed.view"] = {
+        **node("model.watershed.view", "staging", "view"),
+        "config": {"materialized": "view"},
+    }
+    source = node(parents["view"], "rollups", "page_view_minute")
     manifest = {
         "metadata": {
             "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json",
@@ -193,7 +198,9 @@ def test_of_a_command_that_names_no_tables_none_are_told(told: Told) -> None:
 def test_each_model_of_a_dbt_run_is_told_and_joins_what_the_load_wrote(told: Told) -> None:
     ends = told.of_dbt("COMPLETE")
     assert set(ends) == {"base", "mart"}
-    assert names(ends["base"]["inputs"]) == names(told.cases["load"][1])
+    # Through a view, which this run did not build: so nothing else says what is behind it.
+    view = (WAREHOUSE, "warehouse.staging.view")
+    assert names(ends["base"]["inputs"]) == [view, *names(told.cases["load"][1])]
     assert (
         names(ends["base"]["outputs"]) == names(ends["mart"]["inputs"]) == [(WAREHOUSE, "warehouse.marts_build.base")]
     )
