@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import psycopg
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from collector.lake import arrow_schema
@@ -91,6 +92,33 @@ def test_many_small_files_become_one_and_nothing_else_changes(probe, tenant, arr
     )
     probe.load()
     assert (probe.rollup(tenant), probe.cells(tenant)) == before[2:], "recomputed from the rewritten files"
+
+
+def test_files_are_written_sorted_and_what_no_reader_can_pin_any_more_is_deleted(probe, tenant, arrival):
+    for n in range(4):
+        probe.arrive(tenant, *reversed(spread(arrival, 10, 100 * n)))
+    probe.load()
+    before = (rows_of(probe, tenant), state_of(probe), probe.rollup(tenant), probe.cells(tenant))
+    old = probe.catalog.load_table(probe.contract.table)
+    files = {f["file_path"] for f in old.inspect.files().to_pylist()}
+    lists = {s.manifest_list for s in old.snapshots()}
+    kept = probe.maintain(maintain_min_files=2)
+    assert (kept.files_rewritten, kept.snapshots_expired) == (len(files), 0), (
+        "replaced this minute: a load may read them"
+    )
+    assert all(old.io.new_input(path).exists() for path in files | lists)
+    done = probe.maintain(maintain_min_files=2, maintain_keep_hours=0)
+    new = probe.catalog.load_table(probe.contract.table)
+    assert done.snapshots_expired == len(lists)
+    assert [s.snapshot_id for s in new.snapshots()] == [new.metadata.current_snapshot_id]
+    assert not any(new.io.new_input(path).exists() for path in files | lists)
+    for file in new.inspect.files().to_pylist():
+        with new.io.new_input(file["file_path"]).open() as content:
+            found = pq.read_table(content).select(["occurred_at", "received_at"]).to_pylist()
+        order = [(row["occurred_at"], row["received_at"]) for row in found]
+        assert order == sorted(order)
+    assert (rows_of(probe, tenant), state_of(probe), probe.rollup(tenant), probe.cells(tenant)) == before
+    probe.load()
 
 
 def test_what_landed_and_was_not_loaded_before_a_compaction_is_loaded_after_it(probe, tenant, arrival):
