@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 (composing SQL is what this module does; tests feed it hostile values)
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from superset_config.families import family_of, grain_mart, grain_unit, grain_zone
 from superset_config.literals import MacroError, among
@@ -30,25 +30,45 @@ def span_rows(
     cte, start, end = span
     selected = ", ".join([keys, "r.period_start", *(f"r.{column}" for column in columns)])
     before = f"calendar.period_start('day', {start} - interval '1 microsecond', z.time_zone)"
-    day_from = f"calendar.period_after('day', {before}, z.time_zone)"
-    day_to = f"calendar.period_start('day', {end}, z.time_zone)"
+    bounds = {
+        "start_day": f"calendar.period_start('day', {start}, z.time_zone)",
+        "day_from": f"calendar.period_after('day', {before}, z.time_zone)",
+        "day_to": f"calendar.period_start('day', {end}, z.time_zone)",
+    }
 
     def of(mart: str, first: str, last: str, ends: str = "") -> str:
+        needed = {name: sql for name, sql in bounds.items() if f"s.{name}" in f"{first} {last}{ends}"}
         return f"""select {selected}
-    from {cte} as s
-    inner join newest as z
-        on z.tenant = s.tenant
+    from {with_bounds(cte, needed)} as s
     inner join marts.{mart} as r
         on r.tenant = s.tenant and r.period_start >= {first} and r.period_start < {last}{ends}
     where {condition}"""
 
     if marts.hour is None:
-        return of(marts.by_day, f"calendar.period_start('day', {start}, z.time_zone)", end)
+        return of(marts.by_day, "s.start_day", end)
     if marts.day is None:
         return of(marts.hour, start, end)
-    not_in_days = f"\n        and (r.period_start + interval '1 hour' <= {day_from} or r.period_start >= {day_to})"
-    days, hours = of(marts.day, day_from, day_to), of(marts.hour, start, end, not_in_days)
+    not_in_days = "\n        and (r.period_start + interval '1 hour' <= s.day_from or r.period_start >= s.day_to)"
+    days, hours = of(marts.day, "s.day_from", "s.day_to"), of(marts.hour, start, end, not_in_days)
     return f"{days}\n    union all\n    {hours}"
+
+
+def with_bounds(cte: str, bounds: Mapping[str, str]) -> str:
+    """The rows of ``cte`` (``s``) with ``bounds``, SQL over ``s`` and the tenant's ``z.time_zone``, as further columns.
+
+    Worked out once for each of its rows: in the condition of a join Postgres works them out for each pair of rows,
+    and a second goes by over a few thousand. ``offset 0`` keeps it from moving them there.
+    """
+    if not bounds:
+        return cte
+    columns = ", ".join(f"{sql} as {name}" for name, sql in bounds.items())
+    return f"""(
+        select s.*, {columns}
+        from {cte} as s
+        inner join newest as z
+            on z.tenant = s.tenant
+        offset 0
+    )"""
 
 
 def grain_rows(family: str, grain: str | None, columns: Sequence[str], condition: str = "true") -> str:
@@ -58,14 +78,15 @@ def grain_rows(family: str, grain: str | None, columns: Sequence[str], condition
     :func:`superset_config.periods.timeline`), ``columns``.
     """
     unit, zone = grain_unit(grain, family), grain_zone(grain, family)
+    first = f"calendar.midnight(date_trunc('{unit}', s.span_start at time zone {zone}), {zone})"
     return f"""select
         s.tenant,
         date_trunc('{unit}', r.period_start at time zone {zone}) at time zone 'UTC' as period_start,
         {", ".join(f"r.{c}" for c in columns)}
-    from spans as s
+    from {with_bounds("spans", {"first_period": first})} as s
     inner join marts.{grain_mart(grain, family)} as r
         on r.tenant = s.tenant
-        and r.period_start >= calendar.midnight(date_trunc('{unit}', s.span_start at time zone {zone}), {zone})
+        and r.period_start >= s.first_period
         and r.period_start < s.span_end
     where {condition}"""
 
