@@ -20,7 +20,8 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
     A visitor in two of the rows counts once. While no sketch is full (65,536 visitors), the count is exact; else
     it is (n - 1) / theta, n the distinct hashes up to theta, theta the least greatest hash of a full sketch as a part
     of the range: the theta-sketch union of Dasgupta, Lang, Rhodes and Thaler (2015); standard error under 1 %.
-    Hashes are made distinct before they are counted: `count(distinct)` would sort them all.
+    Hashes are made distinct before they are counted: `count(distinct)` would sort them all. Keys are numbered first, as
+    hashing a number and a hash takes less than half of what the texts in keys take.
     """
     using = f"({keys})"
     sketch = f"{distinct}_sketch"
@@ -31,19 +32,24 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
         from {rows} group by {keys}
     ) as b
     left join (
+        with numbered as (
+            select {keys}, min({sketch}[{SKETCH_SIZE}]) as theta, row_number() over () as number
+            from {rows} group by {keys}
+        )
         select
-            {keys},
-            case when theta is null then count(h) else round((count(h) - 1) / (theta / {HASH_RANGE})) end as {distinct}
-        from (
-            select distinct {keys}, t.theta, h
-            from {rows}
-            inner join (
-                select {keys}, min({sketch}[{SKETCH_SIZE}]) as theta from {rows} group by {keys}
-            ) as t using {using}
-            cross join lateral unnest({sketch}) as h
-            where t.theta is null or h <= t.theta
-        ) as u
-        group by {keys}, theta
+            {keys}, case when theta is null then n else round((n - 1) / (theta / {HASH_RANGE})) end as {distinct}
+        from numbered
+        inner join (
+            select number, count(h) as n
+            from (
+                select distinct t.number, h
+                from {rows}
+                inner join numbered as t using {using}
+                cross join lateral unnest({sketch}) as h
+                where t.theta is null or h <= t.theta
+            ) as u
+            group by number
+        ) as counted using (number)
     ) as v using {using}"""
 
 
