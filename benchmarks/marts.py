@@ -267,6 +267,7 @@ def step_by_step(name: str, environment: Mapping[str, str], *claiming: str) -> d
         if done.returncode:
             raise SystemExit(f"watershed {' '.join(step)} failed: {done.stderr[-2000:]}")
         seconds["_".join(step)] = round(time.monotonic() - begun, 2)
+        sys.stderr.write(f"after {name}: {' '.join(step)} took {seconds['_'.join(step)]} s\n")
         if step == ("publish",) and (held := json.loads(done.stdout.splitlines()[-1])["held"]):
             raise SystemExit(f"the gates held {held}")
     return {"after": name, "seconds": round(sum(seconds.values()), 2), **seconds}

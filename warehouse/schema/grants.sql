@@ -35,7 +35,8 @@ grant insert, delete on ledger.gate_results to gate;
 -- publisher: claims what to build, and takes candidates to marts. It inserts and reads rollups to claim all that there is.
 grant usage on schema rollups, ledger, intermediate, marts_build, marts to publisher;
 grant select on all tables in schema rollups, ledger to publisher;
-grant insert, update, delete on ledger.unpublished to publisher;
+-- Maintain: a claim tells the planner of itself.
+grant insert, update, delete, maintain on ledger.unpublished to publisher;
 grant usage on sequence ledger.change_seq to publisher;
 -- A claim switches a tenant to the time zone that was asked for.
 grant update (marts_time_zone) on ledger.tenants to publisher;
