@@ -9,8 +9,8 @@ run of the same day wrote, so that a day can be run again as often as one likes.
 2. `dump` writes `dumps/<mart>/date=<day>/part-0.parquet` for every mart, sketches included. A week or a month that is
    under way is written each day, by its first day; what is of all time as of 1970-01-01.
 
-* **Past days**: *Trigger → Backfill*, or `airflow backfill create --dag-id daily_report --from-date … --to-date …
-  --reprocess-behavior completed`. A run's logical date is the day that it reports.
+* **Past days**: *Trigger → Backfill*, or `watershed stack airflow backfill create --dag-id daily_report --from-date …
+  --to-date … --reprocess-behavior completed`. A run's logical date is the day that it reports.
 * **Failed**: are Postgres and the S3 server up (`make status`)? Clear the task; nothing else depends on it.
 """
 

@@ -136,6 +136,13 @@ def variables(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
     }
 
 
+def command_line(
+    settings: StackSettings, secrets: Mapping[str, str], words: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Airflow's own command with ``words``: arguments, the program first, and what it needs in its environment."""
+    return [str(BIN / "python"), "-m", "airflow", *words], variables(settings, secrets)
+
+
 def _health(settings: StackSettings, component: str) -> Callable[[], str | None]:
     url = f"http://127.0.0.1:{settings.port('airflow')}/api/v2/monitor/health"
 

@@ -1,6 +1,7 @@
 """``watershed stack …``: what ``make up``, ``down``, ``status`` and ``reset`` call."""
 
 import json
+import os
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime.settings import SettingsError
+from stack import airflow as airflow_parts
 from stack import remembered
 from stack.lifecycle import Stack
 from stack.programs import StackError
@@ -113,3 +115,13 @@ def reset(
         return
     with _failures("`make reset YES=1` goes on"):
         stack.reset(_say)
+
+
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+def airflow(
+    words: Annotated[list[str] | None, typer.Argument(help="As Airflow takes them; none: its own help.")] = None,
+) -> None:
+    """Airflow's own commands, on the stack's Airflow: `watershed stack airflow backfill create --help`."""
+    stack = _stack()
+    argv, environment = airflow_parts.command_line(stack.settings, stack.secrets, words or ["--help"])
+    os.execve(argv[0], argv, {**os.environ, **environment})  # noqa: S606 - no shell, and its exit code is ours

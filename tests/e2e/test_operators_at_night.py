@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.kit import Airflow, Warehouse, send_page_view
+from tests.e2e.kit import Airflow, Warehouse, send_page_view, watershed
 
 SHOWN = "select coalesce(sum(page_views), 0) from marts.region_daily where tenant = %s"
 
@@ -41,13 +41,17 @@ def test_past_days_are_reported_by_backfill_and_the_task_leads_to_the_page(
         demo["tenant"],
     )
     newest, oldest = days[1][0], days[2][0]
-    airflow.post(
+    airflow.post(  # as its pages do
         "backfills",
         dag_id="daily_report",
-        from_date=f"{oldest}T00:00:00Z",
+        from_date=f"{newest}T00:00:00Z",
         to_date=f"{newest}T23:00:00Z",
         reprocess_behavior="completed",
     )
+    period = ("--from-date", f"{oldest}T00:00:00Z", "--to-date", f"{oldest}T23:00:00Z")
+    words = ["stack", "airflow", "backfill", "create", "--dag-id", "daily_report", "--reprocess-behavior", "completed"]
+    done = watershed(env, *words, *period)
+    assert done.returncode == 0, done.stderr[-3000:]
 
     def backfilled() -> list[dict[str, Any]]:
         runs = airflow.get("dags/daily_report/dagRuns", run_type="backfill", limit=50)["dag_runs"]
