@@ -118,19 +118,6 @@ def test_a_claim_takes_over_what_a_failed_run_left(warehouse: Warehouse) -> None
     assert (failed.hours, warehouse.claim().hours) == (1, 2)
 
 
-def test_the_planner_knows_of_a_claim_from_its_first_moment(warehouse: Warehouse) -> None:
-    warehouse.load([Minute("a", HOUR + timedelta(hours=hour)) for hour in range(3)])
-    warehouse.claim()
-    run_id = warehouse.claim().run_id
-    [(known,)] = warehouse.rows(
-        """
-        select most_common_vals::text::uuid[] from pg_stats
-        where schemaname = 'ledger' and tablename = 'unpublished' and attname = 'claimed_by'
-        """
-    )
-    assert known == [run_id]
-
-
 def test_a_run_that_lost_its_claim_publishes_nothing(warehouse: Warehouse) -> None:
     run_id = warehouse.offer(["a"], HOUR, 3)
     warehouse.claim()
