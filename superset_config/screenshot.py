@@ -3,8 +3,8 @@
     python -m superset_config.screenshot --output <folder> [--tenant NAME] [--dashboard SLUG] [--width 1440]
 
 Wrong is: a chart that is not there, or shows an error, nothing, or still a spinner, or does not say what its number
-means; an error message of the page; an error in the browser's console; a request that failed. Needs the core
-environment (Playwright) and a Chromium.
+means, or cannot be read (cut off, out of the window, too small); an error message of the page; an error in the
+browser's console; a request that failed. Needs the core environment (Playwright) and a Chromium.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from pydantic import Field
 from runtime.settings import SettingsError
 from superset_config.asked import chart_asking, tenants_asked
 from superset_config.placed import NoDashboard, charts_placed, meanings
+from superset_config.readable import unreadable
 from superset_config.rest import SupersetSettings
 
 BROWSER_ARGUMENTS = (
@@ -227,6 +228,7 @@ def _judge(page: Page, seen: Look, charts: int, without: Collection[str]) -> Non
             seen.wrong.append(f"chart {title!r} shows an error: {chart.locator(ERRORS).first.inner_text()[:300]}")
     if seen.charts != charts:
         seen.wrong.append(f"{seen.charts} charts are there, of {charts}")
+    seen.wrong += unreadable(page, CHART, TITLE)
     seen.wrong += [f"message: {each.inner_text()[:300]}" for each in page.locator(ERRORS).all()]
 
 

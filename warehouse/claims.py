@@ -91,7 +91,7 @@ def claim(dsn: str, run_id: UUID, *, everything: bool = False) -> Claim:
             ),
             (run_id,),
         )
-        # Of a run id it has not met Postgres expects one row, and gates would read the rollups once for each claimed hour.
+        # Of a run id that it has not met Postgres expects one row: gates would read the rollups anew for each hour.
         connection.execute("analyze ledger.unpublished")
         row = connection.execute(
             """

@@ -22,6 +22,8 @@ def chart(content: str, title: str = "Views") -> str:
     return f'<div class="dashboard-component-chart-holder">{shown}</div>'
 
 
+NARROW = "<style>.header-title { width: 9px; overflow: hidden }</style>"
+SMALL = '<p class="subheader-line" style="font-size: 6px">+4 %</p>'
 GOOD = chart("<canvas></canvas>") + chart("<table><tbody><tr><td>1</td></tr></tbody></table>", "Pages") + TEXT
 
 
@@ -49,6 +51,9 @@ FAULTS = (
         "definition associated with this component</p></div>",
     ),
     Fault("2 charts are there, of 3", GOOD + TEXT, seconds=1),
+    Fault("'Revenue' in chart 'Revenue' is cut off", NARROW + chart("<canvas></canvas>", "Revenue")),
+    Fault("chart 'Wide' reaches from", GOOD + f'<div style="width: 9000px">{chart("<canvas></canvas>", "Wide")}</div>'),
+    Fault("'+4 %' in chart 'Small' is set in 6 px", GOOD + chart(SMALL + "<canvas></canvas>", "Small")),
 )
 
 

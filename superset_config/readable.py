@@ -1,0 +1,30 @@
+"""What a reader cannot read although it is drawn: cut off, out of the window, or too small."""
+
+from playwright.sync_api import Page
+
+SMALLEST = 11
+"""Pixels of the smallest type that a reader is asked to read."""
+MEASURED = """([chart, title, smallest]) => {
+  const found = [], wide = document.documentElement.clientWidth;
+  for (const holder of document.querySelectorAll(chart)) {
+    if (!holder.querySelector('.slice_container, .chart-slice')) continue;
+    const named = holder.querySelector(title), name = named ? named.innerText.trim() : '(untitled)';
+    const box = holder.getBoundingClientRect();
+    if (box.left < -1 || box.right > wide + 1)
+      found.push(`chart '${name}' reaches from ${Math.round(box.left)} to ${Math.round(box.right)} px of ${wide}`);
+    for (const text of holder.querySelectorAll(`${title}, .header-line, .subheader-line, .metric-name`)) {
+      const what = `'${text.innerText.trim().slice(0, 40)}' in chart '${name}'`;
+      if (text.scrollWidth > text.clientWidth + 1 && getComputedStyle(text).display !== 'inline')
+        found.push(`${what} is cut off: ${text.scrollWidth} px in ${text.clientWidth}`);
+      const size = parseFloat(getComputedStyle(text).fontSize);
+      if (text.innerText.trim() && size < smallest) found.push(`${what} is set in ${size} px`);
+    }
+  }
+  return found;
+}"""
+
+
+def unreadable(page: Page, chart: str, title: str) -> list[str]:
+    """What of the charts (elements that match ``chart``, named by ``title``) cannot be read at this window's width."""
+    found: list[str] = page.evaluate(MEASURED, [chart, title, SMALLEST])
+    return found
