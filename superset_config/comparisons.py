@@ -12,6 +12,8 @@ from superset_config.rows import span_rows
 
 LAST_DAYS = 14
 """How many days before the newest one :func:`each_day` goes back."""
+COMPARED_DAY = 7
+"""With which of them, by how many days before, the tiles over :func:`each_day` compare the newest."""
 
 
 def so_far(
@@ -128,11 +130,16 @@ def each_day(
     distinct: str | None = None,
     more: Sequence[str] = (),
 ) -> str:
-    """The CTEs of :func:`so_far` over ``spans`` of the scope 'Day so far': by ``day``, for the newest and 14 before.
+    """The CTEs of :func:`so_far` over ``spans`` of the scope 'Day so far', and ``each_day``: tenant, day, the measures.
 
-    ``day`` is the local date, as if it began in UTC. Each day counts up to the time of day that the newest
-    has reached, so that its last point is not a fall.
+    For the newest day and 14 before. ``day`` is the local date, as if it began in UTC. Each day counts up to the time
+    of day that the newest has reached, so that its last point is not a fall. On the day that tiles compare with, a
+    measure that is 0 is null: from 0 to anything they would say +0.0 %.
     """
+    shown = ",\n        ".join(
+        f"case when d.of_tile then nullif(d.{name}, 0) else d.{name} end as {name}"
+        for name in [*measures, *([distinct] if distinct else [])]
+    )
     return f"""wanted as (
     select
         s.tenant, (d.day at time zone s.time_zone) at time zone 'UTC' as day, d.day as since,
@@ -144,4 +151,13 @@ def each_day(
         interval '1 day', s.time_zone
     ) as d (day)
 ),
-{so_far(family, ("day",), measures, condition, distinct=distinct, more=more)}"""
+{so_far(family, ("day",), measures, condition, distinct=distinct, more=more)},
+each_day as (
+    select
+        d.tenant, d.day,
+        {shown}
+    from (
+        select *, day = max(day) over (partition by tenant) - interval '{24 * COMPARED_DAY} hours' as of_tile
+        from so_far
+    ) as d
+)"""
