@@ -110,6 +110,14 @@ def grain_rows(family: str, grain: str | None, columns: Sequence[str], condition
     where {condition}"""
 
 
+def in_apps(names: Sequence[str]) -> str:
+    """A condition that the app of a row of the mart ``r`` has or once had one of the ``names``; without any, its id."""
+    if not names:
+        return "true"
+    had = among("coalesce(a.app_name, a.app_id)", names)
+    return f"(r.tenant, r.app_id) in (select a.tenant, a.app_id from marts.app_daily as a where {had})"
+
+
 def the_one(column: str, tenants: Sequence[str], chosen: Sequence[str]) -> str:
     """The CTE ``the_one``: the one value of ``column`` that each tenant's numbers are of, (tenant, ``column``).
 
