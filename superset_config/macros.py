@@ -19,7 +19,7 @@ from superset_config.literals import among, literals
 from superset_config.merges import merged, quantiles
 from superset_config.periods import period_rows, spans, timeline
 from superset_config.region_names import in_regions, region_names
-from superset_config.rows import grain_rows, in_apps, span_rows, the_one, with_bounds
+from superset_config.rows import grain_rows, in_apps, in_sales_of, span_rows, the_one, with_bounds
 
 MACROS: dict[str, Callable[..., str]] = {
     "spans": spans,
@@ -44,4 +44,5 @@ MACROS: dict[str, Callable[..., str]] = {
     "region_names": region_names,
     "in_regions": in_regions,
     "in_apps": in_apps,
+    "in_sales_of": in_sales_of,
 }

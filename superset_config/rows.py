@@ -118,6 +118,11 @@ def in_apps(names: Sequence[str]) -> str:
     return f"(r.tenant, r.app_id) in (select a.tenant, a.app_id from marts.app_daily as a where {had})"
 
 
+def in_sales_of(names: Sequence[str]) -> str:
+    """A condition that a row of a ranking ``r`` is of the revenue, within a currency, of one of the apps ``names``."""
+    return f"r.ranked_by = 'revenue' and {in_apps(names)}"
+
+
 def the_one(column: str, tenants: Sequence[str], chosen: Sequence[str]) -> str:
     """The CTE ``the_one``: the one value of ``column`` that each tenant's numbers are of, (tenant, ``column``).
 

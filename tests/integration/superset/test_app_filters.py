@@ -97,3 +97,68 @@ def test_without_an_app_the_mart_of_apps_is_not_read(marts: Marts) -> None:
     for dataset in ("apps_totals", "apps_over_time", "apps_by_region"):
         assert "app_daily" not in marts.sql(dataset, region_name=["France"], category=["games"]), dataset
         assert "app_daily" in marts.sql(dataset, app=["Chess"]), dataset
+
+
+@pytest.fixture
+def sold(marts: Marts) -> Marts:
+    """Sales of two apps in two currencies by day, as they are ranked, and of all apps by region."""
+    for tenant, times in (("t", 1), ("other", 1000)):
+        marts.fresh(tenant, "2026-11-25 10:00", event_type="purchase")
+        for app_id, name in (("1", "Chess"), ("2", "Maps")):
+            marts.put("app_daily", "2026-11-20", tenant=tenant, app_id=app_id, region="DE", app_name=name)
+        for currency, sales in (("EUR", 2), ("USD", 1)):
+            sums = {"refunded": 1, "net_revenue": 99, "refunds": 1, "buyers_sketch": [1]}
+            every = {"currency": currency, "region": "DE", "revenue": 100, "purchases": 9, "quantity": 9, **sums}
+            marts.put("revenue_region_monthly", "2026-11-01", tenant=tenant, **{**every, "purchases": 100 * sales})
+            for day in range(18, 26):
+                marts.put("revenue_daily", f"2026-11-{day}", tenant=tenant, **every)
+                for app_id, name in (("1", "Chess"), ("2", "Maps")):
+                    n = int(app_id) * sales * times
+                    row = {"app_id": app_id, "app_name": name, "purchases": n, "quantity": 2 * n}
+                    ranked = {"ranked_by": "revenue", "currency": currency, "revenue": 5 * n}
+                    marts.put("popular_apps_daily", f"2026-11-{day}", tenant=tenant, **row, **ranked)
+        for app_id in ("1", "2"):
+            ranked = {"ranked_by": "purchases", "currency": "(all)", "app_id": app_id, "purchases": 7, "quantity": 7}
+            marts.put("popular_apps_daily", "2026-11-22", tenant=tenant, **ranked)
+    return marts
+
+
+@pytest.mark.parametrize(
+    ("apps", "currency", "purchases"),
+    [(["Chess"], [], 2), (["Chess", "Maps"], [], 6), (["Maps"], ["USD"], 2)],
+)
+def test_sales_of_a_chosen_app_are_those_of_its_ranking_and_the_rest_is_empty(
+    sold: Marts, apps: Sequence[str], currency: Sequence[str], purchases: int
+) -> None:
+    given = {"tenant": ["t"], "app": apps, "currency": currency}
+    totals = {row["position"]: row for row in sold.rows("revenue_totals", CLOSED, scope=[CHOSEN], **given)}
+    by_day = sold.rows("revenue_over_time", CLOSED, "PT1H", **given)
+    for row, days in ((totals[0], 2), (totals[-1], 2), (by_day[0], 1), (by_day[1], 1)):
+        counted = {"purchases": days * purchases, "quantity": 2 * days * purchases, "revenue": 5 * days * purchases}
+        assert {name: row[name] for name in counted} == counted
+        assert {row[name] for name in UNKNOWN} == {None}
+    assert [row["period_start"] for row in by_day] == [midnight(22), midnight(23)]
+
+
+UNKNOWN = ("refunded", "net_revenue", "refunds", "buyers")
+
+
+def test_sales_of_a_chosen_app_stay_apart_by_currency(sold: Marts) -> None:
+    rows = sold.rows("revenue_by_currency", CLOSED, tenant=["t"], app=["Maps"])
+    assert {(row["currency"], row["purchases"], row["revenue"], row["buyers"]) for row in rows} == {
+        ("EUR", 8, 40, None),
+        ("USD", 4, 20, None),
+    }
+
+
+@pytest.mark.parametrize("dataset", ["revenue_totals", "revenue_over_time", "revenue_by_currency", "revenue_by_region"])
+def test_sales_of_an_app_are_not_told_by_region(sold: Marts, dataset: str) -> None:
+    assert sold.rows(dataset, CLOSED, tenant=["t"], region_name=["Germany"])
+    assert sold.rows(dataset, CLOSED, tenant=["t"], region_name=["Germany"], app=["Chess"]) == []
+    assert bool(sold.rows(dataset, CLOSED, tenant=["t"], app=["Chess"])) is (dataset != "revenue_by_region")
+
+
+def test_without_an_app_revenue_reads_no_ranking(marts: Marts) -> None:
+    for dataset in ("revenue_totals", "revenue_over_time", "revenue_by_currency"):
+        assert "popular_apps" not in marts.sql(dataset, region_name=["France"]), dataset
+        assert "popular_apps" in marts.sql(dataset, app=["Chess"]), dataset
