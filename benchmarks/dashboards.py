@@ -4,6 +4,9 @@ Asks Superset over REST for every chart of every dashboard, past its cache, one 
 answer, so with what Superset itself does to it. Then Postgres for the same SQL, without Superset. A first round warms
 up and is left out. Changes nothing.
 
+With ``--filter page_name=/`` (repeatable) as a reader would who has chosen that; where a chart's dataset does not know
+the column, nothing is chosen.
+
 With ``--beside URL`` each chart is asked of two Supersets in turns: another one over the same database of Superset's
 own, of other code or settings. What is said of the second is in the rows that begin with ``beside``.
 """
@@ -14,7 +17,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 
@@ -83,7 +86,7 @@ def charts(bundle: Bundle) -> Iterator[tuple[str, str, str]]:
 
 
 def measure(
-    supersets: Sequence[Superset], warehouse: psycopg.Connection, tenant: str, rounds: int
+    supersets: Sequence[Superset], warehouse: psycopg.Connection, filters: Mapping[str, Sequence[str]], rounds: int
 ) -> dict[str, list[Seconds]]:
     """Of each dashboard what each of ``supersets`` took, in turns; of all together last."""
     ids = {uuid: int(row["id"]) for uuid, row in supersets[0].by_uuid("chart").items()}
@@ -91,7 +94,7 @@ def measure(
     everything = [Seconds() for _ in supersets]
     for dashboard, path, uuid in charts(Bundle.load()):
         here = found.setdefault(dashboard, [Seconds() for _ in supersets])
-        context = supersets[0].query(ids[uuid], {"tenant": [tenant]})
+        context = supersets[0].query(ids[uuid], filters)
         for turn in range(rounds + 1):
             for superset, *kept in zip(supersets, here, everything, strict=True):
                 begun = time.perf_counter()
@@ -121,14 +124,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--beside", metavar="URL", help="another Superset, to be asked in turns")
     parser.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest charts")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
+    parser.add_argument(
+        "--filter", action="append", default=[], metavar="COLUMN=VALUE", help="what is chosen as well (repeatable)"
+    )
     chosen = parser.parse_args(arguments)
+    filters = {"tenant": [chosen.tenant]}
+    for each in chosen.filter:
+        column, sign, value = each.partition("=")
+        if not sign:
+            parser.error(f"--filter {each}: say COLUMN=VALUE, as page_name=/")
+        filters.setdefault(column, []).append(value)
     adopt_stack_environment()
     settings = SupersetSettings.read()
     places = [settings, *([settings.model_copy(update={"superset_url": chosen.beside})] if chosen.beside else [])]
     with ExitStack() as open_, psycopg.connect(WarehouseSettings.read().reader_dsn.get_secret_value()) as warehouse:
         warehouse.autocommit = True
         supersets = [open_.enter_context(Superset(place)) for place in places]
-        found = measure(supersets, warehouse, chosen.tenant, chosen.rounds)
+        found = measure(supersets, warehouse, filters, chosen.rounds)
     names = ("", "beside: ")
     rows = [
         summed_up(names[which] + dashboard, seconds)

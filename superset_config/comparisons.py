@@ -12,6 +12,8 @@ from superset_config.rows import span_rows
 
 LAST_DAYS = 14
 """How many days before the newest one :func:`each_day` goes back."""
+COMPARED_DAY = 7
+"""With which of them, by how many days before, the tiles over :func:`each_day` compare the newest."""
 
 
 def so_far(
@@ -26,14 +28,12 @@ def so_far(
     """The CTEs ``part_rows`` and ``so_far``: the measures of each row of a CTE ``wanted``, up to its ``until``.
 
     ``wanted`` has tenant, the ``keys``, since, until, and running. Where it is not running, an hour that ``until``
-    falls into counts in proportion: the running hour is compared with as much of another. Nothing is 0.
+    falls into counts in proportion: the running hour is compared with as much of another. Nothing is 0. Of a family
+    without hours, days that are touched count whole.
 
     :param measures: the decimals that each is rounded to, by name; ``distinct`` is merged from sketches instead
     :param more: further columns of the mart for ``part_rows``, whose part 'with' has the hour of ``until`` whole
-    :raises MacroError: for a family that has no hours
     """
-    if family_of(family).hour is None:
-        raise MacroError(f"{family} is counted by day: a part of a day cannot be told")
     listed = ", ".join(["tenant", *keys])
     of_part = ", ".join(["s.tenant", *(f"s.{key}" for key in keys), "s.part"])
     names = [*measures, *([distinct] if distinct else [])]
@@ -91,7 +91,8 @@ def compared(
     """The CTEs of :func:`so_far` over ``spans``, and ``compared``: tenant, scope, position, period_start, the measures.
 
     Position 0 is the span, -1 what it is compared with. There, in the chosen period, a measure that is 0 is null: a
-    tile works out the change itself, and from 0 to anything it would say +0.0 %. In the other scopes 0 is 0.
+    tile works out the change itself, and from 0 to anything it would say +0.0 %. In the other scopes 0 is 0. Of a
+    family without hours there is a position -1 only where it is whole days: a part of a day cannot be told.
 
     :param together: measures that a metric adds to one another: null only where all of them are 0
     """
@@ -104,10 +105,14 @@ def compared(
         return f"case when {of_tile} then nullif(t.{name}, {zero}) else t.{name} end as {name}"
 
     shown = ",\n        ".join(comparable(name) for name in names)
+    known = "before_start is not null"
+    if family_of(family).hour is None:
+        for instant in ("before_start", "before_end"):
+            known += f" and {instant} = calendar.period_start('day', {instant}, time_zone)"
     return f"""wanted as (
     select tenant, scope, 0 as position, span_start as since, span_end as until, true as running from spans
     union all
-    select tenant, scope, -1, before_start, before_end, false from spans where before_start is not null
+    select tenant, scope, -1, before_start, before_end, false from spans where {known}
 ),
 {so_far(family, ("scope", "position"), measures, condition, distinct=distinct, more=more)},
 compared as (
@@ -128,11 +133,20 @@ def each_day(
     distinct: str | None = None,
     more: Sequence[str] = (),
 ) -> str:
-    """The CTEs of :func:`so_far` over ``spans`` of the scope 'Day so far': by ``day``, for the newest and 14 before.
+    """The CTEs of :func:`so_far` over ``spans`` of the scope 'Day so far', and ``each_day``: tenant, day, the measures.
 
-    ``day`` is the local date, as if it began in UTC. Each day counts up to the time of day that the newest
-    has reached, so that its last point is not a fall.
+    For the newest day and 14 before. ``day`` is the local date, as if it began in UTC. Each day counts up to the time
+    of day that the newest has reached, so that its last point is not a fall. On the day that tiles compare with, a
+    measure that is 0 is null: from 0 to anything they would say +0.0 %.
+
+    :raises MacroError: for a family that has no hours
     """
+    if family_of(family).hour is None:
+        raise MacroError(f"{family} is counted by day: a part of a day cannot be told")
+    shown = ",\n        ".join(
+        f"case when d.of_tile then nullif(d.{name}, 0) else d.{name} end as {name}"
+        for name in [*measures, *([distinct] if distinct else [])]
+    )
     return f"""wanted as (
     select
         s.tenant, (d.day at time zone s.time_zone) at time zone 'UTC' as day, d.day as since,
@@ -144,4 +158,13 @@ def each_day(
         interval '1 day', s.time_zone
     ) as d (day)
 ),
-{so_far(family, ("day",), measures, condition, distinct=distinct, more=more)}"""
+{so_far(family, ("day",), measures, condition, distinct=distinct, more=more)},
+each_day as (
+    select
+        d.tenant, d.day,
+        {shown}
+    from (
+        select *, day = max(day) over (partition by tenant) - interval '{24 * COMPARED_DAY} hours' as of_tile
+        from so_far
+    ) as d
+)"""

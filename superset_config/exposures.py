@@ -8,6 +8,8 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import chain, combinations
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,11 +28,15 @@ SUPERSET = "{{ env_var('SUPERSET_URL', 'http://127.0.0.1:21088') }}"
 MODELS = {mart.name for mart in MARTS}
 READ = re.compile(r"\bmarts\.([a-z_]+)")
 ALL_GRAINS: tuple[str | None, ...] = (None, *GRAINS)
+TELLING = ("page_name", "region_name", "app")
+"""The filters of which a choice is answered by other marts."""
 
 
 def relations(sql: str, grains: tuple[str | None, ...] = ALL_GRAINS) -> set[str]:
-    """The relations of schema ``marts`` that a dataset's SQL can read, over the time grains to choose from."""
-    return {name for grain in grains for name in READ.findall(_rendered(sql, grain))}
+    """The relations of schema ``marts`` that a dataset's SQL can read, over the grains and filters to choose from."""
+    told = [name for name in TELLING if f"'{name}'" in sql]
+    choices = list(chain.from_iterable(combinations(told, n) for n in range(len(told) + 1)))
+    return {name for grain in grains for chosen in choices for name in READ.findall(_rendered(sql, grain, chosen))}
 
 
 def charted(bundle: Bundle, dashboard: Asset) -> set[str]:
@@ -107,12 +113,13 @@ def _sql(bundle: Bundle) -> dict[str, str]:
     return {asset.uuid: str(asset.content["sql"]) for asset in bundle.of("datasets")}
 
 
-def _rendered(sql: str, grain: str | None) -> str:
-    """The SQL as Superset's template processor would give it to a reader who has chosen nothing but the time grain."""
+@cache
+def _rendered(sql: str, grain: str | None, chosen: tuple[str, ...]) -> str:
+    """The SQL as Superset's template processor would give it to a reader who chose a grain, and of each ``chosen``."""
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 (SQL, not HTML)
     environment.globals.update(MACROS)
     environment.globals.update(
-        filter_values=lambda *_names, **_options: [],
+        filter_values=lambda name, **_options: ["one"] if name in chosen else [],
         get_time_filter=lambda **_options: SimpleNamespace(from_expr=None, to_expr=None),
         time_grain=grain,
     )

@@ -29,6 +29,8 @@ USERS = ("signup", "purchase")
 
 FAMILIES: dict[str, Family] = {
     "page_views": Family(("page_view",), "region_hourly", "region_daily", "region_weekly", "region_monthly"),
+    "pages": Family(("page_view",), "page_region_hourly", "page_daily"),
+    "page_regions": Family(("page_view",), "page_region_hourly", "page_region_daily"),
     "apps": Family(APP_STORE, "apps_region_hourly", "apps_region_daily", "apps_region_weekly", "apps_region_monthly"),
     "app_activity": Family(APP_STORE, day="app_daily"),
     "app_ranks": Family(APP_STORE, day="popular_apps_daily", week="popular_apps_weekly", month="popular_apps_monthly"),
@@ -84,6 +86,17 @@ def family_of(name: str) -> Family:
     if name not in FAMILIES:
         raise MacroError(f"no such family: {name!r}")
     return FAMILIES[name]
+
+
+def views_of(by_page: object, by_region: object = ()) -> str:
+    """The family that tells page views apart as far as is asked for, each of ``by_page`` and ``by_region`` if true.
+
+    Regions alone are told by the marts that are read for everything. Pages of all regions are a fifteenth of the rows
+    of pages by region, so that these are read for both only.
+    """
+    if not by_page:
+        return "page_views"
+    return "page_regions" if by_region else "pages"
 
 
 def family_rows() -> str:

@@ -14,18 +14,19 @@ Every value that a reader can type goes through ``literals.py``: SQL is never bu
 from collections.abc import Callable
 
 from superset_config.comparisons import compared, each_day
-from superset_config.families import family_rows, grain_label, grain_mart, grain_step, grain_unit
+from superset_config.families import family_rows, grain_label, grain_mart, grain_step, grain_unit, views_of
 from superset_config.literals import among, literals
 from superset_config.merges import merged, quantiles
 from superset_config.periods import period_rows, spans, timeline
 from superset_config.region_names import in_regions, region_names
-from superset_config.rows import grain_rows, span_rows, the_one
+from superset_config.rows import grain_rows, in_apps, in_sales_of, span_rows, the_one, with_bounds
 
 MACROS: dict[str, Callable[..., str]] = {
     "spans": spans,
     "timeline": timeline,
     "span_rows": span_rows,
     "grain_rows": grain_rows,
+    "with_bounds": with_bounds,
     "merged": merged,
     "quantiles": quantiles,
     "compared": compared,
@@ -39,6 +40,9 @@ MACROS: dict[str, Callable[..., str]] = {
     "grain_label": grain_label,
     "period_rows": period_rows,
     "family_rows": family_rows,
+    "views_of": views_of,
     "region_names": region_names,
     "in_regions": in_regions,
+    "in_apps": in_apps,
+    "in_sales_of": in_sales_of,
 }

@@ -29,28 +29,47 @@ def span_rows(
     marts = family_of(family)
     cte, start, end = span
     selected = ", ".join([keys, "r.period_start", *(f"r.{column}" for column in columns)])
-    before = f"calendar.period_start('day', {start} - interval '1 microsecond', z.time_zone)"
-    bounds = {
-        "start_day": f"calendar.period_start('day', {start}, z.time_zone)",
-        "day_from": f"calendar.period_after('day', {before}, z.time_zone)",
-        "day_to": f"calendar.period_start('day', {end}, z.time_zone)",
-    }
 
-    def of(mart: str, first: str, last: str, ends: str = "") -> str:
-        needed = {name: sql for name, sql in bounds.items() if f"s.{name}" in f"{first} {last}{ends}"}
+    def of(mart: str, source: str, first: str, last: str) -> str:
         return f"""select {selected}
-    from {with_bounds(cte, needed)} as s
+    from {source} as s
     inner join marts.{mart} as r
-        on r.tenant = s.tenant and r.period_start >= {first} and r.period_start < {last}{ends}
+        on r.tenant = s.tenant and r.period_start >= {first} and r.period_start < {last}
     where {condition}"""
 
     if marts.hour is None:
-        return of(marts.by_day, "s.start_day", end)
+        bounds = {"start_day": f"calendar.period_start('day', {start}, z.time_zone)"}
+        return of(marts.by_day, with_bounds(cte, bounds), "s.start_day", end)
     if marts.day is None:
-        return of(marts.hour, start, end)
-    not_in_days = "\n        and (r.period_start + interval '1 hour' <= s.day_from or r.period_start >= s.day_to)"
-    days, hours = of(marts.day, "s.day_from", "s.day_to"), of(marts.hour, start, end, not_in_days)
+        return of(marts.hour, cte, start, end)
+    before = f"calendar.period_start('day', {start} - interval '1 microsecond', z.time_zone)"
+    whole = {
+        "day_from": f"calendar.period_after('day', {before}, z.time_zone)",
+        "day_to": f"calendar.period_start('day', {end}, z.time_zone)",
+    }
+    days = of(marts.day, with_bounds(cte, whole), "s.day_from", "s.day_to")
+    hours = of(marts.hour, _ends(with_bounds(cte, whole), start, end), "s.hour_from", "s.hour_to")
     return f"{days}\n    union all\n    {hours}"
+
+
+def _ends(source: str, start: str, end: str) -> str:
+    """The rows of ``source``, twice: with the hours before its whole days and those after, hour_from and hour_to.
+
+    As two ranges an index finds these hours alone, where one condition would read those of the days between, too.
+    Without a whole day, the first has all of them.
+    """
+    return f"""(
+        select s.*, e.hour_from, e.hour_to
+        from {source} as s
+        cross join lateral (values
+            ({start}, case
+                when s.day_from > s.day_to then {end}
+                else s.day_from - interval '1 hour' + interval '1 microsecond'
+            end),
+            (s.day_to, case when s.day_from <= s.day_to then {end} end)
+        ) as e (hour_from, hour_to)
+        offset 0
+    )"""
 
 
 def with_bounds(cte: str, bounds: Mapping[str, str]) -> str:
@@ -89,6 +108,19 @@ def grain_rows(family: str, grain: str | None, columns: Sequence[str], condition
         and r.period_start >= s.first_period
         and r.period_start < s.span_end
     where {condition}"""
+
+
+def in_apps(names: Sequence[str]) -> str:
+    """A condition that the app of a row of the mart ``r`` has or once had one of the ``names``; without any, its id."""
+    if not names:
+        return "true"
+    had = among("coalesce(a.app_name, a.app_id)", names)
+    return f"(r.tenant, r.app_id) in (select a.tenant, a.app_id from marts.app_daily as a where {had})"
+
+
+def in_sales_of(names: Sequence[str]) -> str:
+    """A condition that a row of a ranking ``r`` is of the revenue, within a currency, of one of the apps ``names``."""
+    return f"r.ranked_by = 'revenue' and {in_apps(names)}"
 
 
 def the_one(column: str, tenants: Sequence[str], chosen: Sequence[str]) -> str:

@@ -49,6 +49,8 @@ MARTS = (
     Mart("region_weekly", VIEWS, "week", ("region",)),
     Mart("region_monthly", VIEWS, "month", ("region",)),
     Mart("page_daily", VIEWS, "day", ("page_name",)),
+    Mart("page_region_hourly", VIEWS, "hour", ("page_name", "region")),
+    Mart("page_region_daily", VIEWS, "day", ("page_name", "region")),
     Mart("apps_region_hourly", APPS, "hour", ("region", "category")),
     Mart("apps_region_daily", APPS, "day", ("region", "category")),
     Mart("apps_region_weekly", APPS, "week", ("region", "category")),

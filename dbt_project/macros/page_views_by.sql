@@ -1,12 +1,14 @@
 {#
-    The body of a page view mart: `source` summed by `dimension` and the period of `claims`, with visitors merged.
-    `source` has tenant, period_start (of the same or a finer grain), `dimension` and the measures.
+    The body of a page view mart: `source` summed by `dimensions` and the period of `claims`, with visitors merged.
+    `source` has tenant, period_start (of the same or a finer grain), the dimensions and the measures.
 #}
-{% macro page_views_by(dimension, source, claims) -%}
+{% macro page_views_by(dimensions, source, claims) -%}
 with finer as (
     select
         finer.tenant,
+        {%- for dimension in dimensions %}
         finer.{{ dimension }},
+        {%- endfor %}
         finer.page_views,
         finer.bot_page_views,
         finer.visitors_sketch,
@@ -18,22 +20,26 @@ with finer as (
 summed as (
     select
         tenant,
+        {%- for dimension in dimensions %}
         {{ dimension }},
+        {%- endfor %}
         period_start,
         sum(page_views)::bigint as page_views,
         sum(bot_page_views)::bigint as bot_page_views,
         sketch.merge_distinct(visitors_sketch) as visitors_sketch
     from finer
-    group by tenant, {{ dimension }}, period_start
+    group by tenant, {{ dimensions | join(", ") }}, period_start
 ),
 
 final as (
     select
         summed.tenant,
+        {%- for dimension in dimensions %}
         {{ dimension }},
+        {%- endfor %}
         period_start,
         page_views,
-        {{ visitors_of(dimension, claims) }} as visitors,
+        {{ visitors_of(dimensions, claims) }} as visitors,
         bot_page_views,
         visitors_sketch
     from summed
@@ -48,7 +54,7 @@ select * from final
     How many visitors a row has. Of a day it is exact where its sketch is full, counted from the sketches of its pieces, which
     are of one region and page each and so hold every hash; if one of these is full too, it is an estimate all the same.
 #}
-{% macro visitors_of(dimension, claims) -%}
+{% macro visitors_of(dimensions, claims) -%}
     {%- if claims["period"] != "day" -%}
         sketch.distinct_estimate(visitors_sketch)
     {%- else -%}
@@ -59,7 +65,7 @@ select * from final
                     select 1
                     from {{ ref("int_page_views_hourly") }} as hours
                     where
-                        {{ hours_of_day(dimension) }}
+                        {{ hours_of_day(dimensions) }}
                         and cardinality(hours.visitors_sketch) >= sketch.k()
                 )
                 then sketch.distinct_estimate(visitors_sketch)
@@ -68,7 +74,7 @@ select * from final
                 from {{ ref("int_page_views_hourly") }} as hours
                 cross join lateral unnest(hours.visitors_sketch) as visitor
                 where
-                    {{ hours_of_day(dimension) }}
+                    {{ hours_of_day(dimensions) }}
             )
         end
     {%- endif -%}
@@ -76,9 +82,11 @@ select * from final
 
 
 {# Those hours of int_page_views_hourly that make a day's row. #}
-{% macro hours_of_day(dimension) -%}
+{% macro hours_of_day(dimensions) -%}
     hours.tenant = summed.tenant
+    {%- for dimension in dimensions %}
     and hours.{{ dimension }} = summed.{{ dimension }}
+    {%- endfor %}
     and hours.period_start >= summed.period_start
     and hours.period_start < {{ neighbour("day", "summed.period_start", 1) }}
 {%- endmacro %}

@@ -13,8 +13,10 @@ import httpx
 import psycopg
 
 from stack.rooms import WATERSHED
+from warehouse.marts import MARTS
 
 Row = tuple[Any, ...]
+VIEWS = tuple(mart.name for mart in MARTS if mart.event_types == ("page_view",))
 
 
 def watershed(env: Mapping[str, str], *words: str, seconds: float = 1800) -> subprocess.CompletedProcess[str]:
@@ -61,9 +63,8 @@ class Warehouse:
 
     def checksum(self, tenant: str) -> str:
         """A checksum over everything a tenant's readers see."""
-        marts = ("region_hourly", "region_daily", "region_weekly", "region_monthly", "page_daily")
         rows = "select coalesce(md5(string_agg(m::text, '|' order by m::text)), '') from marts.{} m where tenant = %s"
-        parts = [self.one(rows.format(mart), tenant) for mart in marts]
+        parts = [self.one(rows.format(mart), tenant) for mart in VIEWS]
         return " ".join(parts)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.e2e.kit import Airflow, Warehouse, send_page_view
+from tests.e2e.kit import VIEWS, Airflow, Warehouse, send_page_view
 
 TOUCH_HOURS = """
     update ledger.unpublished set change_id = nextval('ledger.change_seq') where tenant = %(tenant)s;
@@ -60,6 +60,6 @@ def test_a_full_rebuild_shows_each_model_and_changes_no_number(
     assert airflow.state("rebuild_marts", run) == "success"
     tasks = airflow.get(f"dags/rebuild_marts/dagRuns/{run}/taskInstances", limit=100)["task_instances"]
     names = {task["task_id"] for task in tasks}
-    for mart in ("region_hourly", "region_daily", "region_weekly", "region_monthly", "page_daily"):
+    for mart in VIEWS:
         assert any(mart in name for name in names), names
     assert warehouse.checksum(demo["tenant"]) == before

@@ -38,6 +38,22 @@ create table if not exists marts.page_daily (
 );
 comment on table marts.page_daily is 'Page views by page and day.';
 
+create table if not exists marts.page_region_hourly (
+    tenant text not null,
+    page_name text not null,
+    region text not null,
+    period_start timestamptz not null,
+    page_views bigint not null,
+    visitors bigint not null,
+    bot_page_views bigint not null,
+    visitors_sketch bigint[] not null,
+    primary key (tenant, period_start, page_name, region)
+);
+comment on table marts.page_region_hourly is 'Page views by page, region and hour.';
+
+create table if not exists marts.page_region_daily (like marts.page_region_hourly including all);
+comment on table marts.page_region_daily is 'Page views by page, region and day.';
+
 -- App store. `(other)` as app_id sums what was over the rollup's cap of distinct keys in a minute.
 create table if not exists marts.app_daily (
     tenant text not null,

@@ -7,4 +7,4 @@
     )
 }}
 
-{{ page_views_by("page_name", ref("int_page_views_hourly"), claims) }}
+{{ page_views_by(["page_name"], ref("int_page_views_hourly"), claims) }}

@@ -7,4 +7,4 @@
     )
 }}
 
-{{ page_views_by("region", ref("int_page_views_hourly"), claims) }}
+{{ page_views_by(["region"], ref("int_page_views_hourly"), claims) }}

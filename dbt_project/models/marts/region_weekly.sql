@@ -7,4 +7,4 @@
     )
 }}
 
-{{ page_views_by("region", ref("region_daily"), claims) }}
+{{ page_views_by(["region"], ref("region_daily"), claims) }}

@@ -75,6 +75,12 @@ def test_rows_that_are_not_claimed_are_not_looked_at(warehouse: Warehouse) -> No
         ("update marts_build.region_weekly set page_views = page_views + 1", "region_weekly.stop: levels_sum"),
         ("update marts_build.region_monthly set bot_page_views = 1", "region_monthly.stop: levels_sum"),
         ("delete from marts_build.page_daily", "page_daily.stop: levels_sum"),
+        ("delete from marts_build.page_region_daily", "page_region_daily.stop: levels_sum"),
+        ("update marts_build.page_region_hourly set page_views = 4", "page_region_hourly.stop: levels_sum"),
+        (
+            "update marts_build.page_region_hourly set visitors = 1",
+            "page_region_hourly.stop: visitors_fit_their_sketch",
+        ),
         ("update marts_build.region_hourly set visitors = 1", "region_hourly.stop: visitors_fit_their_sketch"),
         ("update marts_build.region_daily set page_views = -1", "region_daily.stop: numbers_are_possible"),
         ("update marts_build.region_daily set region = 'DEU'", "region_daily.stop: regions_are_codes"),

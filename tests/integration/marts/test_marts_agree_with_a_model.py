@@ -51,24 +51,26 @@ def month(instant: datetime) -> datetime:
     return day(instant).replace(day=1)
 
 
-GRAINS: dict[str, tuple[Callable[[datetime], datetime], int]] = {
-    "region_hourly": (hour, 0),
-    "region_daily": (day, 0),
-    "region_weekly": (week, 0),
-    "region_monthly": (month, 0),
-    "page_daily": (day, 1),
+GRAINS: dict[str, tuple[Callable[[datetime], datetime], tuple[int, ...]]] = {
+    "region_hourly": (hour, (0,)),
+    "region_daily": (day, (0,)),
+    "region_weekly": (week, (0,)),
+    "region_monthly": (month, (0,)),
+    "page_daily": (day, (1,)),
+    "page_region_hourly": (hour, (1, 0)),
+    "page_region_daily": (day, (1, 0)),
 }
 
 
 def model(state: dict[tuple[str, datetime], list[Row]]) -> dict[str, dict[tuple[Any, ...], tuple[int, int, int]]]:
     """The marts of ``state``, by adding up."""
     marts: dict[str, dict[tuple[Any, ...], tuple[int, int, int]]] = {}
-    for name, (truncate, dimension) in GRAINS.items():
+    for name, (truncate, dimensions) in GRAINS.items():
         views: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
         visitors: dict[tuple[Any, ...], set[int]] = defaultdict(set)
         for (tenant, minute), rows in state.items():
             for row in rows:
-                key = (tenant, truncate(minute), row[dimension])
+                key = (tenant, truncate(minute), *(row[dimension] for dimension in dimensions))
                 views[key][0] += row[2]
                 views[key][1] += row[3]
                 visitors[key].update(row[4])

@@ -66,6 +66,9 @@ def test_days_are_exact_and_all_else_is_within_two_percent(
         assert visitors > 65_536
     for (_, start, page), (_, visitors, _) in warehouse.mart("page_daily").items():
         assert visitors == exact(page=page, day=(start - MONDAY).days)
+    for (_, start, page, region), (_, visitors, _) in warehouse.mart("page_region_daily").items():
+        assert visitors == exact(region=region, page=page, day=(start - MONDAY).days)
+        assert visitors > 65_536
     for name in ("region_weekly", "region_monthly"):
         for (_, _, region), (_, visitors, _) in warehouse.mart(name).items():
             assert visitors == pytest.approx(exact(region=region), rel=0.02), name
@@ -75,6 +78,8 @@ def test_days_are_exact_and_all_else_is_within_two_percent(
         ("region_daily", "region = 'DE'"): exact(region="DE"),
         ("region_monthly", "region in ('DE', 'FR')"): exact(),
         ("page_daily", "page_name = 'about'"): exact(page="about"),
+        ("page_region_daily", "page_name = 'about' and region = 'DE'"): exact(page="about", region="DE"),
+        ("page_region_hourly", "page_name = 'about' and region in ('DE', 'FR')"): exact(page="about"),
         ("page_daily", f"period_start = '{MONDAY.isoformat()}'"): exact(day=0),
     }
     for (mart, where), truth in ranges.items():

@@ -256,13 +256,13 @@ class Warehouse:
         return self.publish(run_id)
 
     def mart(self, name: str, schema: str = "marts") -> dict[tuple[Any, ...], tuple[int, int, int]]:
-        """(tenant, period_start, dimension) → (page_views, visitors, bot_page_views)."""
-        dimension = "page_name" if name == "page_daily" else "region"
+        """(tenant, period_start, *dimensions) → (page_views, visitors, bot_page_views)."""
+        (key,) = (mart.key for mart in MART_LIST if mart.name == name)
         found = self.rows(
-            f"select tenant, period_start, {dimension}, page_views, visitors, bot_page_views from {schema}.{name}",
+            f"select {', '.join(key)}, page_views, visitors, bot_page_views from {schema}.{name}",
             role="READER" if schema == "marts" else "GATE",
         )
-        return {row[:3]: row[3:] for row in found}
+        return {row[:-3]: row[-3:] for row in found}
 
     def marts(self) -> dict[str, dict[tuple[Any, ...], tuple[int, int, int]]]:
         """Every mart."""
@@ -297,6 +297,7 @@ class Warehouse:
                     (tenant, hour, views),
                 )
             for mart in (mart for mart in MART_LIST if mart.name in MARTS):
+                places = ", ".join(["%s"] * len(mart.dimensions))
                 for tenant in names:
                     where = (tenant, mart.grain, hour)
                     connection.execute(
@@ -305,10 +306,11 @@ class Warehouse:
                         where,
                     )
                     connection.execute(
-                        f"insert into marts_build.{mart.name} (tenant, {mart.dimensions[0]}, period_start, page_views, "
-                        "visitors, bot_page_views, visitors_sketch) "
-                        "values (%s, 'DE', date_trunc(%s, %s::timestamptz, 'UTC'), %s, 0, 0, '{}')".encode(),
-                        (*where, views),
+                        f"insert into marts_build.{mart.name} (tenant, period_start, {', '.join(mart.dimensions)}, "
+                        "page_views, visitors, bot_page_views, visitors_sketch) "
+                        f"values (%s, date_trunc(%s, %s::timestamptz, 'UTC'), {places}, "
+                        "%s, 0, 0, '{}')".encode(),
+                        (*where, *["DE"] * len(mart.dimensions), views),
                     )
         self.pass_gates(run_id)
         return run_id

@@ -95,7 +95,6 @@ class Home:
         return f"/only-{self.name}"
 
 
-VIEWS = ("region_hourly", "region_daily", "region_weekly", "region_monthly", "page_daily")
 WORDS = {"region": "DE", "currency": "EUR", "method": "GET", "unit": "ms"}
 RANKS = ({"ranked_by": "purchases", "currency": "(all)"}, {"ranked_by": "revenue", "currency": "EUR"})
 STARTS = {
@@ -115,7 +114,7 @@ def publish_rows(dsn: str, tenant: str, views: int, page: str) -> None:
     with psycopg.connect(dsn) as connection:
         _forget(connection, tenant)
         for mart in MARTS:
-            of_views = mart.name in VIEWS
+            of_views = mart.event_types == ("page_view",)
             starts = FORTNIGHT if mart.grain == "day" and not of_views else [STARTS[mart.grain]]
             values = {"page_views": views, "bot_page_views": 0, "page_name": page} if of_views else {}
             for start in starts:

@@ -13,9 +13,11 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from superset_config.bundle import Bundle
 from superset_config.macros import MACROS
+from warehouse.marts import MARTS
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)  # a Wednesday
 BUNDLE = Bundle.load()
+DIMENSIONS = {mart.name: mart.dimensions for mart in MARTS}
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,12 @@ class Marts:
     def add(
         self, mart: str, key: str, at: str, views: int, visitors: Sequence[int], *, tenant: str = "t", bots: int = 0
     ) -> None:
-        """One row of a mart of page views; ``visitors`` are the hashes."""
+        """One row of a mart of page views; ``visitors`` are the hashes, ``key`` page, region, or both in this order."""
         self.put(
             mart,
             at,
             tenant=tenant,
-            **{"page_name" if mart == "page_daily" else "region": key},
+            **dict(zip(DIMENSIONS[mart], key.split(), strict=True)),
             page_views=views,
             visitors=len(visitors),
             bot_page_views=bots,

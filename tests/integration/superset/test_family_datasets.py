@@ -387,6 +387,14 @@ def test_the_days_before_count_up_to_the_same_time_of_day(
     assert by_day[25] == (1000 if mart != "metric_hourly" else 10)
 
 
+def test_a_day_of_nothing_is_no_day_to_compare_with(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00", event_type="metric")
+    for day, count in ((16, 4), (25, 5)):
+        marts.put("metric_hourly", f"2026-11-{day} 09:00", samples=count)
+    by_day = {row["day"].day: row["samples"] for row in marts.rows("overview_metrics")}
+    assert by_day == {16: 4, 17: 0, 18: None, **dict.fromkeys(range(19, 25), 0), 25: 5}, "the 18th is a week before"
+
+
 @pytest.mark.parametrize(("first", "days"), [("2026-11-11", 14), ("2026-11-12", 0)])
 def test_a_forecast_wants_two_complete_weeks(marts: Marts, first: str, days: int) -> None:
     marts.fresh("t", "2026-11-25 10:00")  # the 25th still runs

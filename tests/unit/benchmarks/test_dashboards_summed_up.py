@@ -1,6 +1,8 @@
 """What ``benchmarks.dashboards`` says of what it measured."""
 
-from benchmarks.dashboards import Seconds, charts, slowest, summed_up
+import pytest
+
+from benchmarks.dashboards import Seconds, charts, main, slowest, summed_up
 from superset_config.bundle import Bundle
 
 MEASURED = Seconds(
@@ -26,3 +28,9 @@ def test_every_chart_is_asked_on_each_dashboard_that_shows_it() -> None:
     assert {uuid for _, _, uuid in asked} <= {chart.uuid for chart in bundle.of("charts")}
     assert {dashboard for dashboard, _, _ in asked} == {dashboard.name for dashboard in bundle.of("dashboards")}
     assert len(asked) == len(set(asked))
+
+
+def test_a_filter_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--filter", "page_name"])
+    assert "say COLUMN=VALUE" in capsys.readouterr().err

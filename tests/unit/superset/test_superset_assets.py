@@ -10,6 +10,7 @@ import yaml
 from dbt_project.columns import described
 from superset_config.bundle import ASSETS, ROOM, Asset, AssetError, Bundle, split_dsn
 from superset_config.carry import OF_THEIR_OWN
+from superset_config.comparisons import COMPARED_DAY
 from superset_config.queries import UnknownChart, query_context
 
 BUNDLE = Bundle.load()
@@ -18,6 +19,7 @@ DATASETS = list(BUNDLE.of("datasets"))
 DASHBOARDS = list(BUNDLE.of("dashboards"))
 LEAST_DESCRIPTION = 60
 LEAST_GUIDANCE = 35
+ASKED = re.compile(r"filter_values\('(\w+)'")
 
 
 def named(asset: Asset) -> str:
@@ -162,6 +164,40 @@ def test_filters_target_columns_that_exist_and_leave_out_charts_that_exist(dashb
                 assert target["column"]["name"] in columns[target["datasetUuid"]]
                 assert each["sortMetric"] in metrics[target["datasetUuid"]]
                 assert each["controlValues"]["sortMetric"] == each["sortMetric"]
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
+def test_a_chart_that_a_filter_reaches_follows_it(dashboard: Asset) -> None:
+    """Superset leaves out without a word what a chart's dataset does not know."""
+    datasets = {chart.uuid: dataset_of(chart) for chart in CHARTS}
+    for each in dashboard.content["metadata"]["native_filter_configuration"]:
+        for column in {target["column"]["name"] for target in each["targets"] if "column" in target}:
+            for meta in placed(dashboard):
+                dataset = datasets[str(meta["uuid"])].content
+                known = {one["column_name"] for one in dataset["columns"]} | set(ASKED.findall(dataset["sql"]))
+                assert column in known or meta["chartId"] in each["scope"]["excluded"], (
+                    each["name"],
+                    meta["sliceName"],
+                )
+
+
+def test_a_chosen_page_reaches_every_number_of_page_views() -> None:
+    (board,) = (each for each in DASHBOARDS if each.content["slug"] == "page-views")
+    states = {
+        meta["chartId"]
+        for meta in placed(board)
+        if meta["sliceName"] in ("Complete through", "Can I trust these numbers?")
+    }
+    reached = {each["name"]: each["scope"] for each in board.content["metadata"]["native_filter_configuration"]}
+    for name in ("Page", "Region"):
+        assert set(reached[name]["excluded"]) == states
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_a_tile_of_days_compares_with_the_day_of_which_nothing_is_no_comparison(chart: Asset) -> None:
+    params = chart.content["params"]
+    if "each_day(" in dataset_of(chart).content["sql"] and "compare_lag" in params:
+        assert params["compare_lag"] == COMPARED_DAY
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)

@@ -1,11 +1,15 @@
 """What the macros make of a reader's choices: text that a template puts into SQL."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 
 from superset_config import comparisons, families, literals, periods, region_names, rows
+from superset_config.bundle import Asset, Bundle
 from warehouse.marts import MARTS
+
+BUNDLE = Bundle.load()
 
 
 def test_quotes_in_a_choice_stay_inside_the_literal() -> None:
@@ -90,7 +94,7 @@ def test_only_what_may_not_be_added_is_shown_one_at_a_time() -> None:
 
 def test_a_part_of_a_day_is_not_told_of_what_is_counted_by_day() -> None:
     with pytest.raises(literals.MacroError, match="counted by day"):
-        comparisons.compared("active_users", {"daily_active_users": 0})
+        comparisons.each_day("active_users", {"daily_active_users": 0})
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,16 @@ def test_a_dashboard_waits_for_every_event_type_that_its_marts_are_made_from() -
         assert made_from <= set(family.event_types), title
 
 
+@pytest.mark.parametrize(
+    ("pages", "regions", "family"),
+    [([], [], "page_views"), ([], ["France"], "page_views"), (["/"], [], "pages"), (["/"], ["France"], "page_regions")],
+)
+def test_page_views_come_from_the_marts_that_tell_apart_what_was_chosen(
+    pages: list[str], regions: list[str], family: str
+) -> None:
+    assert families.views_of(pages, regions) == family
+
+
 @pytest.mark.parametrize("family", families.FAMILIES)
 def test_no_join_asks_the_calendar_for_each_pair_of_rows(family: str) -> None:
     """It takes 20 microseconds, which is a second for a few days of a few thousand rows."""
@@ -131,3 +145,9 @@ def test_no_join_asks_the_calendar_for_each_pair_of_rows(family: str) -> None:
             condition = join.split("union all")[0]
             assert "s.tenant" in condition
             assert "calendar." not in condition
+
+
+@pytest.mark.parametrize("dataset", list(BUNDLE.of("datasets")), ids=lambda each: each.name)
+def test_no_dataset_asks_the_calendar_in_the_condition_of_a_join(dataset: Asset) -> None:
+    words = str(dataset.content["sql"])
+    assert not re.search(r"\bon\b(?:(?!\bwhere\b|\bgroup by\b|\bjoin\b).)*calendar\.", words, re.DOTALL | re.IGNORECASE)
