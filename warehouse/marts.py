@@ -44,6 +44,10 @@ RANKS = ("app_created", "app_verified", "purchase")
 """What a rank is made from: purchases, and the app's name as last seen."""
 
 MARTS = (
+    Mart("page_views_hourly", VIEWS, "hour", ()),
+    Mart("page_views_daily", VIEWS, "day", ()),
+    Mart("page_views_weekly", VIEWS, "week", ()),
+    Mart("page_views_monthly", VIEWS, "month", ()),
     Mart("region_hourly", VIEWS, "hour", ("region",)),
     Mart("region_daily", VIEWS, "day", ("region",)),
     Mart("region_weekly", VIEWS, "week", ("region",)),

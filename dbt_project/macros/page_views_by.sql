@@ -1,5 +1,6 @@
 {#
-    The body of a page view mart: `source` summed by `dimensions` and the period of `claims`, with visitors merged.
+    The body of a page view mart: `source` summed by `dimensions` (none: over everything) and the period of `claims`, with
+    visitors merged.
     `source` has tenant, period_start (of the same or a finer grain), the dimensions and the measures.
 #}
 {% macro page_views_by(dimensions, source, claims) -%}
@@ -28,7 +29,7 @@ summed as (
         sum(bot_page_views)::bigint as bot_page_views,
         sketch.merge_distinct(visitors_sketch) as visitors_sketch
     from finer
-    group by tenant, {{ dimensions | join(", ") }}, period_start
+    group by {{ (["tenant"] + dimensions + ["period_start"]) | join(", ") }}
 ),
 
 final as (

@@ -5,6 +5,26 @@
 -- sorted, the 65536 least (exact below that, see sketch.sql).
 -- The columns equal those of the model of the same name in dbt_project/models/marts: a test compares them.
 
+create table if not exists marts.page_views_hourly (
+    tenant text not null,
+    period_start timestamptz not null,
+    page_views bigint not null,
+    visitors bigint not null,
+    bot_page_views bigint not null,
+    visitors_sketch bigint[] not null,
+    primary key (tenant, period_start)
+);
+comment on table marts.page_views_hourly is 'Page views by hour, over all regions and pages.';
+
+create table if not exists marts.page_views_daily (like marts.page_views_hourly including all);
+comment on table marts.page_views_daily is 'Page views by day, over all regions and pages.';
+
+create table if not exists marts.page_views_weekly (like marts.page_views_hourly including all);
+comment on table marts.page_views_weekly is 'Page views by ISO week (from Monday), over all regions and pages.';
+
+create table if not exists marts.page_views_monthly (like marts.page_views_hourly including all);
+comment on table marts.page_views_monthly is 'Page views by month, over all regions and pages.';
+
 create table if not exists marts.region_hourly (
     tenant text not null,
     region text not null,

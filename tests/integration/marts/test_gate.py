@@ -72,6 +72,10 @@ def test_rows_that_are_not_claimed_are_not_looked_at(warehouse: Warehouse) -> No
 @pytest.mark.parametrize(
     ("damage", "expectation"),
     [
+        ("update marts_build.page_views_hourly set page_views = 4", "page_views_hourly.stop: levels_sum"),
+        ("delete from marts_build.page_views_daily", "page_views_daily.stop: levels_sum"),
+        ("update marts_build.page_views_weekly set bot_page_views = 1", "page_views_weekly.stop: levels_sum"),
+        ("delete from marts_build.page_views_monthly", "page_views_monthly.stop: levels_sum"),
         ("update marts_build.region_weekly set page_views = page_views + 1", "region_weekly.stop: levels_sum"),
         ("update marts_build.region_monthly set bot_page_views = 1", "region_monthly.stop: levels_sum"),
         ("delete from marts_build.page_daily", "page_daily.stop: levels_sum"),

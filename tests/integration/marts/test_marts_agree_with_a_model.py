@@ -52,6 +52,10 @@ def month(instant: datetime) -> datetime:
 
 
 GRAINS: dict[str, tuple[Callable[[datetime], datetime], tuple[int, ...]]] = {
+    "page_views_hourly": (hour, ()),
+    "page_views_daily": (day, ()),
+    "page_views_weekly": (week, ()),
+    "page_views_monthly": (month, ()),
     "region_hourly": (hour, (0,)),
     "region_daily": (day, (0,)),
     "region_weekly": (week, (0,)),

@@ -297,7 +297,8 @@ class Warehouse:
                     (tenant, hour, views),
                 )
             for mart in (mart for mart in MART_LIST if mart.name in MARTS):
-                places = ", ".join(["%s"] * len(mart.dimensions))
+                columns = ", ".join(("tenant", "period_start", *mart.dimensions))
+                keys = "".join(", %s" for _ in mart.dimensions)
                 for tenant in names:
                     where = (tenant, mart.grain, hour)
                     connection.execute(
@@ -306,9 +307,8 @@ class Warehouse:
                         where,
                     )
                     connection.execute(
-                        f"insert into marts_build.{mart.name} (tenant, period_start, {', '.join(mart.dimensions)}, "
-                        "page_views, visitors, bot_page_views, visitors_sketch) "
-                        f"values (%s, date_trunc(%s, %s::timestamptz, 'UTC'), {places}, "
+                        f"insert into marts_build.{mart.name} ({columns}, page_views, visitors, bot_page_views, "
+                        f"visitors_sketch) values (%s, date_trunc(%s, %s::timestamptz, 'UTC'){keys}, "
                         "%s, 0, 0, '{}')".encode(),
                         (*where, *["DE"] * len(mart.dimensions), views),
                     )

@@ -44,7 +44,18 @@ class Marts:
         ).fetchall()
         for mart in marts:
             name = mart["relname"]
-            self.connection.execute(f"create temp table {name} as select * from marts.{name} with no data".encode())
+            if not name.startswith("page_views_"):
+                self.connection.execute(f"create temp table {name} as select * from marts.{name} with no data".encode())
+        for grain in ("hourly", "daily", "weekly", "monthly"):  # as they are built: what is put into regions is in all
+            self.connection.execute(
+                f"""
+                create temp view page_views_{grain} as
+                select
+                    tenant, period_start, sum(page_views)::bigint as page_views, sum(visitors)::bigint as visitors,
+                    sum(bot_page_views)::bigint as bot_page_views, sketch.merge_distinct(visitors_sketch) as visitors_sketch
+                from pg_temp.region_{grain} group by tenant, period_start
+                """.encode()
+            )
 
     def put(self, mart: str, at: str, *, tenant: str = "t", **values: object) -> None:
         """One row of a mart; columns that are not named are null."""

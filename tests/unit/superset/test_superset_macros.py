@@ -52,10 +52,10 @@ def test_a_time_grain_finer_than_the_marts_is_refused() -> None:
 @pytest.mark.parametrize(
     ("grain", "mart"),
     [
-        (None, "region_daily"),
-        ("PT1H", "region_hourly"),
-        ("P1W", "region_weekly"),
-        ("P3M", "region_monthly"),
+        (None, "page_views_daily"),
+        ("PT1H", "page_views_hourly"),
+        ("P1W", "page_views_weekly"),
+        ("P3M", "page_views_monthly"),
     ],
 )
 def test_visitors_come_from_the_mart_of_the_grain(grain: str | None, mart: str) -> None:
@@ -129,7 +129,7 @@ def test_a_dashboard_waits_for_every_event_type_that_its_marts_are_made_from() -
 
 @pytest.mark.parametrize(
     ("pages", "regions", "family"),
-    [([], [], "page_views"), ([], ["France"], "page_views"), (["/"], [], "pages"), (["/"], ["France"], "page_regions")],
+    [([], [], "page_views"), ([], ["France"], "regions"), (["/"], [], "pages"), (["/"], ["France"], "page_regions")],
 )
 def test_page_views_come_from_the_marts_that_tell_apart_what_was_chosen(
     pages: list[str], regions: list[str], family: str

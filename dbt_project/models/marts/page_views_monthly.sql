@@ -1,0 +1,10 @@
+{% set claims = {"event_types": ["page_view"], "period": "month"} %}
+{{
+    config(
+        meta=claims,
+        tags=claims["event_types"],
+        indexes=[{"columns": ["tenant", "period_start"], "unique": true}],
+    )
+}}
+
+{{ page_views_by([], ref("region_monthly"), claims) }}
