@@ -10,6 +10,7 @@ from superset_config.periods import CHOSEN
 from tests.integration.superset.marts_kit import Marts, Time
 
 NAMES = {"1": "Chess", "2": "Maps", "3": None}
+OTHERS = {"2": "Chess", "1": "Maps", "3": None}
 CLOSED = Time("2026-11-22 00:00:00", "2026-11-24 00:00:00")
 
 
@@ -19,11 +20,11 @@ def midnight(day: int) -> datetime:
 
 @pytest.fixture
 def filled(marts: Marts) -> Marts:
-    """Three apps by day and region, whose numbers tell them apart; another tenant has the same names and ids."""
+    """Three apps by day and region, whose numbers tell them apart; another tenant has these names for other ids."""
     for tenant, times in (("t", 1), ("other", 1000)):
         marts.fresh(tenant, "2026-11-25 10:00", event_type="app_created")
         for day in range(18, 26):
-            for number, (app_id, name) in enumerate(NAMES.items()):
+            for number, (app_id, name) in enumerate((NAMES if tenant == "t" else OTHERS).items()):
                 for region, factor in (("DE", 1), ("FR", 2)):
                     marts.put(
                         "app_daily", f"2026-11-{day}", tenant=tenant, app_id=app_id, region=region, app_name=name,
