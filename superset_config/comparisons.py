@@ -37,7 +37,7 @@ def so_far(
     listed = ", ".join(["tenant", *keys])
     of_part = ", ".join(["s.tenant", *(f"s.{key}" for key in keys), "s.part"])
     names = [*measures, *([distinct] if distinct else [])]
-    columns = [*measures, *([f"{distinct}_sketch"] if distinct else []), *more]
+    columns = [*measures, *([distinct, f"{distinct}_sketch"] if distinct else []), *more]
     rows = span_rows(family, columns, condition, ("parts", "s.since", "s.until"), of_part)
     counted = (
         merged("part_rows", f"{listed}, part", tuple(measures), distinct)

@@ -51,7 +51,8 @@ class Marts:
                 f"""
                 create temp view page_views_{grain} as
                 select
-                    tenant, period_start, sum(page_views)::bigint as page_views, sum(visitors)::bigint as visitors,
+                    tenant, period_start, sum(page_views)::bigint as page_views,
+                    sketch.distinct_estimate(sketch.merge_distinct(visitors_sketch)) as visitors,
                     sum(bot_page_views)::bigint as bot_page_views, sketch.merge_distinct(visitors_sketch) as visitors_sketch
                 from pg_temp.region_{grain} group by tenant, period_start
                 """.encode()

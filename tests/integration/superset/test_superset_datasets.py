@@ -41,6 +41,8 @@ def test_full_sketches_are_estimated_within_two_percent(marts: Marts) -> None:
         (SKETCH_SIZE,),
     )
     assert marts.rows("page_views_totals", scope=[CHOSEN])[0]["visitors"] == pytest.approx(120_000, rel=0.02)
+    shown = {row["visitors"] for row in marts.rows("page_views_over_time", region_name=["Germany"])}
+    assert 80_000 in shown, "a single row is what the mart has counted, not an estimate"
 
 
 def test_a_chart_of_sums_alone_opens_no_sketch_and_one_of_visitors_each_once(marts: Marts) -> None:

@@ -43,7 +43,9 @@ def test_a_time_grain_that_a_reader_can_choose_reads_its_mart() -> None:
 def test_a_choice_that_is_answered_by_another_mart_reads_it() -> None:
     sql = "{{ span_rows(views_of(filter_values('page_name'), filter_values('region_name')), ['page_views']) }}"
     pages = {"page_region_hourly", "page_daily", "page_region_daily"}
-    assert exposures.relations(sql) == {"page_views_hourly", "page_views_daily", "region_hourly", "region_daily"} | pages
+    assert (
+        exposures.relations(sql) == {"page_views_hourly", "page_views_daily", "region_hourly", "region_daily"} | pages
+    )
 
 
 def test_what_a_macro_reads_counts_and_a_word_does_not() -> None:
