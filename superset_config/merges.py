@@ -17,8 +17,8 @@ QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
 def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str = "visitors") -> str:
     """A ``select`` of ``keys`` and the measures of the CTE ``rows``, one row per key; ``distinct`` from its sketches.
 
-    A visitor in two of the rows counts once. Of a single row it is what the mart says, which is exact for closed days.
-    Of several, while no sketch is full (65,536 visitors), the count is exact; else it is (n - 1) / theta, n the distinct
+    A visitor in two of the rows counts once. Of a single row they are what the mart says, exact for closed days. Of
+    several, while no sketch is full (65,536 visitors), the count is exact; else it is (n - 1) / theta, n the distinct
     hashes up to theta, theta the least greatest hash of a full sketch as a part of the range: the theta-sketch union of
     Dasgupta, Lang, Rhodes and Thaler (2015); standard error under 1 %.
     Hashes are made distinct before they are counted: `count(distinct)` would sort them all. Keys are numbered first, as

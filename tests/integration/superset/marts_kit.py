@@ -53,7 +53,8 @@ class Marts:
                 select
                     tenant, period_start, sum(page_views)::bigint as page_views,
                     sketch.distinct_estimate(sketch.merge_distinct(visitors_sketch)) as visitors,
-                    sum(bot_page_views)::bigint as bot_page_views, sketch.merge_distinct(visitors_sketch) as visitors_sketch
+                    sum(bot_page_views)::bigint as bot_page_views,
+                    sketch.merge_distinct(visitors_sketch) as visitors_sketch
                 from pg_temp.region_{grain} group by tenant, period_start
                 """.encode()
             )
