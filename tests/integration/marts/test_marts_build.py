@@ -35,6 +35,12 @@ def test_page_views_reach_every_mart(warehouse: Warehouse) -> None:
         ("a", NOON, "DE"): (3, 2, 1),
         ("a", NOON + timedelta(hours=1), "FR"): (3, 2, 0),
     }
+    assert warehouse.mart("page_views_hourly") == {
+        ("a", NOON): (3, 2, 1),
+        ("a", NOON + timedelta(hours=1)): (3, 2, 0),
+    }
+    for name, start in (("daily", DAY), ("weekly", MONDAY), ("monthly", MONTH)):
+        assert warehouse.mart(f"page_views_{name}") == {("a", start): (6, 3, 1)}
     by_region = {"DE": (3, 2, 1), "FR": (3, 2, 0)}
     assert warehouse.mart("region_daily") == {("a", DAY, region): n for region, n in by_region.items()}
     assert warehouse.mart("region_weekly") == {("a", MONDAY, region): n for region, n in by_region.items()}

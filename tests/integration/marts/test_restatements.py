@@ -33,6 +33,8 @@ def test_a_changed_row_of_a_closed_period_is_restated_with_old_new_and_cause(war
         ("page_region_hourly", "a", HOUR, {"page_name": "home", "region": "DE"}, numbers(1, 1), numbers(3, 2), "late"),
         ("page_region_hourly", "a", HOUR, {"page_name": "home", "region": "FR"}, numbers(1, 0), None, "late"),
         ("page_region_hourly", "a", HOUR, {"page_name": "home", "region": "IT"}, None, numbers(1, 0), "late"),
+        ("page_views_daily", "a", DAY, {}, numbers(2, 1), numbers(4, 2), "late"),
+        ("page_views_hourly", "a", HOUR, {}, numbers(2, 1), numbers(4, 2), "late"),
         ("region_daily", "a", DAY, {"region": "DE"}, numbers(1, 1), numbers(3, 2), "late"),
         ("region_daily", "a", DAY, {"region": "FR"}, numbers(1, 0), None, "late"),
         ("region_daily", "a", DAY, {"region": "IT"}, None, numbers(1, 0), "late"),

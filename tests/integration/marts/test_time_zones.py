@@ -21,6 +21,7 @@ from warehouse.tenants import TenantError, set_time_zone
 
 ZONES = {"b": "Europe/Berlin", "k": "Asia/Kolkata", "u": "UTC"}
 GRAINS = {"daily": "day", "weekly": "week", "monthly": "month"}
+DIMENSIONS = {mart.name: mart.dimensions for mart in MARTS}
 Shown = dict[tuple[Any, ...], int]
 
 
@@ -49,7 +50,8 @@ def give_zones(warehouse: Warehouse, zones: dict[str, str]) -> None:
 def model(minutes: list[Minute], mart: str, zones: dict[str, str]) -> Shown:
     sums: Shown = defaultdict(int)
     for m in minutes:
-        *dimensions, grain = mart.split("_")
+        grain = mart.rpartition("_")[2]
+        dimensions = [each.removesuffix("_name") for each in DIMENSIONS[mart]]
         if grain == "hourly":
             start = m.minute.replace(minute=0)
         else:

@@ -81,6 +81,8 @@ def test_days_are_exact_and_all_else_is_within_two_percent(
         ("page_region_daily", "page_name = 'about' and region = 'DE'"): exact(page="about", region="DE"),
         ("page_region_hourly", "page_name = 'about' and region in ('DE', 'FR')"): exact(page="about"),
         ("page_daily", f"period_start = '{MONDAY.isoformat()}'"): exact(day=0),
+        ("page_views_daily", "true"): exact(),
+        ("page_views_daily", f"period_start = '{MONDAY.isoformat()}'"): exact(day=0),
     }
     for (mart, where), truth in ranges.items():
         ((_, estimate),) = warehouse.rows(asking(mart, where), role="READER")

@@ -108,7 +108,7 @@ def sold(marts: Marts) -> Marts:
         for app_id, name in (("1", "Chess"), ("2", "Maps")):
             marts.put("app_daily", "2026-11-20", tenant=tenant, app_id=app_id, region="DE", app_name=name)
         for currency, sales in (("EUR", 2), ("USD", 1)):
-            sums = {"refunded": 1, "net_revenue": 99, "refunds": 1, "buyers_sketch": [1]}
+            sums = {"refunded": 1, "net_revenue": 99, "refunds": 1, "buyers": 1, "buyers_sketch": [1]}
             every = {"currency": currency, "region": "DE", "revenue": 100, "purchases": 9, "quantity": 9, **sums}
             marts.put("revenue_region_monthly", "2026-11-01", tenant=tenant, **{**every, "purchases": 100 * sales})
             for day in range(18, 26):

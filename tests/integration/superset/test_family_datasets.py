@@ -16,6 +16,7 @@ def sold(marts: Marts, mart: str, at: str, amount: str, **values: Any) -> None:
     """A row of a mart of revenue: one purchase of ``amount``, nothing refunded unless said."""
     row: dict[str, Any] = {"region": "DE", "currency": "EUR", "refunded": 0, "refunds": 0, "buyers_sketch": [1]}
     row |= {"purchases": 1, "quantity": 1, "revenue": Decimal(amount), **values}
+    row["buyers"] = len(row["buyers_sketch"])
     marts.put(mart, at, **row, net_revenue=row["revenue"] - Decimal(row["refunded"]))
 
 

@@ -1,5 +1,6 @@
 """With pages and regions chosen, each number of Page views is what counting the views one by one gives."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ NEWEST = datetime(2026, 11, 25, 10, tzinfo=UTC)  # a Wednesday; its hour is over
 END = NEWEST + timedelta(hours=1)
 PAGES = ("/", "/docs", "/it's")
 REGIONS = {"DE": "Germany", "FR": "France"}
+OF_PAGES = re.compile(r"pg_temp\.page_(daily|region)")
 CHOICES = list(product(([], ["/docs"], ["/", "/it's"]), ([], ["France"], ["Germany", "France"])))
 """Of pages and of regions, each alone and together."""
 
@@ -81,7 +83,7 @@ def numbers(row: dict[str, Any]) -> tuple[int, int]:
 @pytest.fixture
 def filled(marts: Marts) -> Marts:
     """Every mart of page views, of a tenant and of another one that has the same pages and visitors of its own."""
-    for mart in (mart for mart in MARTS if mart.event_types == ("page_view",)):
+    for mart in (mart for mart in MARTS if mart.event_types == ("page_view",) and mart.dimensions):
         rows: dict[tuple[str, datetime], list[int]] = defaultdict(list)
         for view in VIEWS:
             place = {"page_name": view.page, "region": view.region}
@@ -195,5 +197,5 @@ def test_a_page_that_is_none_is_nowhere_and_harms_nothing(filled: Marts) -> None
 def test_without_a_page_the_marts_of_pages_are_not_read(marts: Marts, regions: list[str]) -> None:
     for dataset in ("page_views_over_time", "page_views_totals", "page_views_by_region"):
         for grain in (None, *GRAINS):
-            assert "pg_temp.page_" not in marts.sql(dataset, None, grain, region_name=regions), dataset
-            assert "pg_temp.page_" in marts.sql(dataset, None, grain, region_name=regions, page_name=["/"]), dataset
+            assert not OF_PAGES.search(marts.sql(dataset, None, grain, region_name=regions)), dataset
+            assert OF_PAGES.search(marts.sql(dataset, None, grain, region_name=regions, page_name=["/"])), dataset
