@@ -12,8 +12,6 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 JSON = [("content-type", "application/json")]
 RETRY_AFTER = 5
 """Seconds a client is asked to wait when nothing durable took its events."""
-CLOSING = frozenset({"two_lengths", "bad_body"})
-"""Errors after which nobody knows where the next request begins: the connection ends too (RFC 9112, 6.3)."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -49,8 +47,6 @@ def refusal(reason: Refused | Wait | Unavailable) -> Answer:
     """The answer to a request refused as a whole."""
     if isinstance(reason, Refused):
         headers = [*JSON, ("www-authenticate", 'Bearer realm="watershed"')] if reason.status == 401 else JSON
-        if reason.error in CLOSING:
-            headers = [*JSON, ("connection", "close")]
         return reason.status, headers, problem(reason.error, reason.message)
     if isinstance(reason, Wait):
         return 429, [*JSON, ("retry-after", str(reason.seconds))], problem("too_many_requests", str(reason))

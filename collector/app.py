@@ -103,10 +103,7 @@ class App:
         path, method = scope.path, scope.method
         cors = self._cors(scope)
         route = path
-        if "transfer-encoding" in scope.headers and "content-length" in scope.headers:
-            route = "other"
-            status, headers, body = refusal(Refused(400, "two_lengths", "Content-Length beside Transfer-Encoding"))
-        elif path in ("/events", "/page-view"):
+        if path in ("/events", "/page-view"):
             status, headers, body = await self._send(scope, exchange, cors)
         elif path in self.documents:
             status, headers, body = self._read(self.documents[path], method, scope.headers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
-from granian.rsgi import ProtocolError
+from granian.rsgi import ProtocolClosed
 
 from collector.split import split
 
@@ -109,7 +109,7 @@ class Body(Protocol):
 async def read_body(body: Body, content_encoding: str | None, content_length: str | None, limit: int) -> bytes:
     """The decompressed body, never holding more than ``limit`` bytes of it, compressed or not.
 
-    ``content_length``: None where the body comes in chunks, whatever a header beside them says.
+    ``content_length``: None where the body comes in chunks; the server takes away what a client says beside them.
 
     :raises Refused: 413 over the limit, 415 for an encoding other than gzip, 400 for damaged gzip or a body cut short.
     """
@@ -123,7 +123,7 @@ async def read_body(body: Body, content_encoding: str | None, content_length: st
         # The server holds a client to the length it named; in one piece costs one turn of the event loop.
         try:
             whole = await body()
-        except ProtocolError:
+        except ProtocolClosed:
             raise _cut_short() from None
         if inflater is None:
             return whole

@@ -38,10 +38,14 @@ class Hostile:
 
 
 class Documented(NamedTuple):
-    """A row of the page: the statuses in order, reasons (keyword, pointer) or the error, how much is kept."""
+    """A row of the page: the statuses in order, reasons (keyword, pointer) or the error, how much is kept.
+
+    ``others``: there are reasons beside those that are named.
+    """
 
     statuses: tuple[int, ...]
     because: frozenset[tuple[str, str]]
+    others: bool
     events: int
     rejections: int
 
@@ -76,6 +80,7 @@ def documented(page: Path = PAGE) -> dict[str, Documented]:
         rows[sent] = Documented(
             tuple(int(status) for status in re.findall(r"\d{3}", answer)),
             frozenset(_REASON.findall(because)),
+            "and more" in because,
             counts.get("event", 0),
             counts.get("rejection", 0),
         )

@@ -156,7 +156,8 @@ def test_a_hostile_request_gets_its_documented_answer(tried: Tried, name: str) -
     said = DOCUMENTED[name]
     assert [tuple(a.status for a in answers) for answers in tried.answers[name]] == [said.statuses] * ROWS[name].times
     for answers in tried.answers[name]:
-        assert set().union(*(answer.because() for answer in answers)) == said.because
+        because: set[tuple[str, str]] = set().union(*(answer.because() for answer in answers))
+        assert (because >= said.because) if said.others else (because == said.because)
 
 
 @pytest.mark.parametrize("name", [name for name, said in DOCUMENTED.items() if said.events + said.rejections])
@@ -167,9 +168,8 @@ def test_what_is_kept_of_a_hostile_request_is_what_was_sent(tried: Tried, name: 
     assert (len(rejections), len(events)) == (said.rejections * row.times, said.events * row.times)
     texts = [base64.b64decode(m["body"]) if m["body_encoding"] == "base64" else m["body"].encode() for m in rejections]
     assert texts == list(row.texts) * row.times
-    assert {(r["keyword"], r["pointer"]) for m in rejections for r in m["reasons"]} == (
-        said.because if rejections else set()
-    )
+    answered = [answer.because() for answers in tried.answers[name] for answer in answers if answer.body]
+    assert {(r["keyword"], r["pointer"]) for m in rejections for r in m["reasons"]} == set().union(*answered)
     assert [message["data"] for message in events] == list(row.data) * row.times
 
 
@@ -192,12 +192,6 @@ def test_hostile_requests_do_not_make_the_collector_grow(tried: Tried) -> None:
 def test_another_client_is_served_all_the_while(tried: Tried) -> None:
     assert len(tried.neighbour) > 100
     assert set(tried.neighbour) == {200}
-
-
-def test_the_same_connection_is_not_used_on_after_two_lengths(tried: Tried) -> None:
-    for name in ("a length, then chunks", "a second request hidden by two lengths"):
-        ((answer,),) = tried.answers[name]
-        assert answer.headers["connection"] == "close"
 
 
 def test_secrets_are_not_logged(tried: Tried) -> None:

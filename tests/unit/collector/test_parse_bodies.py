@@ -7,7 +7,7 @@ import zlib
 from collections.abc import AsyncIterator
 
 import pytest
-from granian.rsgi import ProtocolError
+from granian.rsgi import ProtocolClosed
 
 from collector.parse import Inflater, Limits, Refused, media_type, parse, read_body
 
@@ -86,7 +86,7 @@ class BrokenBody(FakeBody):
     """What Granian gives of a body that does not come whole: an error, or an empty chunk before the one at the end."""
 
     async def __call__(self) -> bytes:
-        raise ProtocolError
+        raise ProtocolClosed
 
 
 def test_a_body_that_does_not_come_whole_is_refused() -> None:
