@@ -7,7 +7,7 @@ BIN := .local/envs/core/bin
 WATERSHED := $(BIN)/watershed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status reset test check bench generate new-event screenshots has-python
+.PHONY: help setup setup-dev demo up down status reset test faults check bench generate new-event screenshots has-python
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ check: setup-dev ## Lint, types, stale generated files
 
 test: check ## check, then unit, integration and end-to-end tests on a stack of their own
 	@$(BIN)/python -m pytest tests/unit tests/integration tests/e2e
+
+faults: setup-dev ## What takes too long for every test run: ten minutes of fuzzing the collector (SECONDS=)
+	@$(BIN)/python -m tests.faults.fuzz_verdicts $(if $(SECONDS),--seconds $(SECONDS))
 
 bench: setup-dev ## Measure every part, on the running stack, into docs/performance.md
 	@$(BIN)/python -m benchmarks.run

@@ -29,6 +29,8 @@ class Headers(Protocol):
     """A request's headers, names in lower case."""
 
     def get(self, key: str, default: Any = None) -> Any: ...
+    def get_all(self, key: str) -> list[str]: ...
+    def __contains__(self, key: str) -> bool: ...
 
 
 class Scope(Protocol):
@@ -138,17 +140,17 @@ class App:
 
     async def _take(self, scope: Scope, exchange: Exchange) -> Answer:
         headers = scope.headers
-        address = client_address(scope.client, headers.get("x-forwarded-for"), self._proxies)
+        # Proxies add a line of their own behind what the client wrote: they are one list.
+        address = client_address(scope.client, ",".join(headers.get_all("x-forwarded-for")) or None, self._proxies)
         _wait("address", self._address_buckets.take(address, 1))
         key = self._authorised(scope)
-        type_ = media_type(headers.get("content-type"))
-        idempotency_key = _idempotency_key(headers.get("idempotency-key"))
+        type_ = media_type(_header(headers, "content-type"))
+        encoding = _header(headers, "content-encoding")
+        idempotency_key = _idempotency_key(_header(headers, "idempotency-key"))
         line = _line(headers.get("watershed-line"))
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                body = await read_body(
-                    exchange, headers.get("content-encoding"), headers.get("content-length"), self._limits.body_bytes
-                )
+                body = await read_body(exchange, encoding, headers.get("content-length"), self._limits.body_bytes)
         except TimeoutError:
             raise Refused(408, "body_too_slow", f"no body within {self._limits.body_seconds:g} s") from None
         parsed = parse(body, type_, self._limits)
@@ -208,7 +210,7 @@ class App:
         return judged(verdicts)
 
     def _authorised(self, scope: Scope) -> WriteKey:
-        given = scope.headers.get("authorization")
+        given = _header(scope.headers, "authorization")
         secret: str | None = None
         if given is not None:
             scheme, _, secret = given.partition(" ")
@@ -264,6 +266,19 @@ def _query(query: str, name: str) -> str | None:
         key, _, value = part.partition("=")
         if key == name:
             return value
+    return None
+
+
+def _header(headers: Headers, name: str) -> str | None:
+    """A header that may be there once.
+
+    :raises Refused: 400 when it is there twice, or not in ASCII: a proxy may have believed the other one.
+    """
+    found = headers.get_all(name)
+    if len(found) == 1:
+        return found[0]
+    if name in headers:
+        raise Refused(400, "bad_header", f"{name} is given twice, or is not in ASCII")
     return None
 
 

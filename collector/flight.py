@@ -47,20 +47,7 @@ class Flight:
         if isinstance(verdict, Accepted):
             type_, raised = verdict.contract.type, (1, 0, int(verdict.minted))
             topic, key = verdict.contract.topic, f"{tenant}|{verdict.partition_key}".encode()
-            value = _encode(
-                {
-                    "event_id": verdict.event_id,
-                    "event_type": type_,
-                    "schema_version": verdict.contract.version,
-                    "occurred_at": verdict.occurred_at,
-                    "received_at": received,
-                    "tenant": tenant,
-                    "collector_id": self._book.collector_id,
-                    "sequence": sequence,
-                    "minted": verdict.minted,
-                    "data": msgspec.Raw(verdict.data),
-                }
-            )
+            value = event(verdict, source, received=received, collector_id=self._book.collector_id, sequence=sequence)
         else:
             type_ = verdict.event_type if verdict.event_type in known_types else ""
             raised, topic = (0, 1, 0), REJECTED
@@ -103,6 +90,24 @@ class Flight:
             return
         if not self.done.done():
             self.done.set_result(not self._lost)
+
+
+def event(verdict: Accepted, source: Source, *, received: str, collector_id: str, sequence: int) -> bytes:
+    """The value of a message of an event's topic."""
+    return _encode(
+        {
+            "event_id": verdict.event_id,
+            "event_type": verdict.contract.type,
+            "schema_version": verdict.contract.version,
+            "occurred_at": verdict.occurred_at,
+            "received_at": received,
+            "tenant": source.key.tenant,
+            "collector_id": collector_id,
+            "sequence": sequence,
+            "minted": verdict.minted,
+            "data": msgspec.Raw(verdict.data),
+        }
+    )
 
 
 def rejection(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from collector.page_view import NAMES, REQUIRED
+from collector.page_view import NAMES, REQUIRED, TYPE
 from collector.parse import Limits
 from contracts.registry import Registry
 from contracts.validate import envelope_schema
@@ -45,7 +45,7 @@ def document(registry: Registry, limits: Limits) -> dict[str, Any]:
                     "sendPageView",
                     "Send a page view in short",
                     f"The same event as a `page_view` on /events, under other names. {bounds}",
-                    {_JSON: {"schema": {"oneOf": [short, {"type": "array", "items": short}]}}},
+                    {_JSON: {"schema": {"oneOf": [short, {"type": "array", "items": short, "minItems": 1}]}}},
                 )
             },
             "/contracts": {"get": _reading("contracts", "The event types and their schemas", _JSON)},
@@ -100,13 +100,14 @@ def _sending(operation: str, summary: str, description: str, content: dict[str, 
                 "in": "header",
                 "description": "With events that have occurred_at and no event_id: their ids come from this key and "
                 "their place in the request, so that the request can be sent again and counts once.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
             },
             {
                 "name": "Watershed-Line",
                 "in": "header",
-                "description": "The line of the file that a request of one event came from; kept with a rejection.",
-                "schema": {"type": "integer", "minimum": 0},
+                "description": "The line of the file that a request of one event came from, in up to 18 digits; kept "
+                "with a rejection. Anything else is no line, and is not looked at.",
+                "schema": {"type": "string"},
             },
         ],
         "requestBody": {"required": True, "content": content},
@@ -183,7 +184,7 @@ def _schemas(registry: Registry) -> dict[str, Any]:
             "type": "object",
             "additionalProperties": False,
             "required": list(REQUIRED),
-            "properties": {name: {"type": "string"} for name in NAMES},
+            "properties": {name: _at(envelope_schema(registry.newest(TYPE)), where) for name, where in NAMES.items()},
         },
         "Verdicts": {
             "type": "object",
@@ -219,6 +220,13 @@ def _schemas(registry: Registry) -> dict[str, Any]:
             },
         },
     }
+
+
+def _at(schema: dict[str, Any], pointer: str) -> dict[str, Any]:
+    """The schema of the property that a JSON pointer into an event names."""
+    for name in pointer[1:].split("/"):
+        schema = schema["properties"][name]
+    return schema
 
 
 def _without_dialect(schema: dict[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # it is, without an __all__
+
+from collector.split import split
 
 JSON_TYPES = frozenset({"application/json", ""})
 LINE_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
 BEACON_TYPE = "text/plain"
+PIECE = 16 * 1024
+"""Compressed bytes unpacked at once. zlib copies what lies behind the end of a gzip member, for each member."""
 _UTF8 = re.compile(r'charset\s*=\s*"?([^";\s]+)', re.IGNORECASE)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _any = msgspec.json.Decoder()
+_TROUBLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError)
 
 
 class Refused(Exception):
@@ -56,6 +62,10 @@ class Inflater:
 
         :raises Refused: 413 over the bound, 400 when they are no gzip.
         """
+        for start in range(0, len(chunk), PIECE):
+            self._feed(chunk[start : start + PIECE])
+
+    def _feed(self, chunk: bytes) -> None:
         while chunk:
             if self._stream.eof:  # gzip allows several members one behind the other
                 self._stream = zlib.decompressobj(wbits=31)
@@ -64,7 +74,8 @@ class Inflater:
             except zlib.error as error:
                 raise Refused(400, "bad_gzip", f"the body is no gzip: {error}") from error
             self._size += len(part)
-            self._parts.append(part)
+            if part:
+                self._parts.append(part)
             if self._size > self._limit:
                 raise too_large(self._limit)
             chunk = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
@@ -84,6 +95,10 @@ def too_large(limit: int) -> Refused:
     return Refused(413, "body_too_large", f"the body is over {limit} bytes (decompressed); send smaller batches")
 
 
+def _cut_short() -> Refused:
+    return Refused(400, "bad_body", "the body ended before its length says, or its chunks are damaged")
+
+
 class Body(Protocol):
     """A request's body: all of it at once, or chunk by chunk."""
 
@@ -94,7 +109,9 @@ class Body(Protocol):
 async def read_body(body: Body, content_encoding: str | None, content_length: str | None, limit: int) -> bytes:
     """The decompressed body, never holding more than ``limit`` bytes of it, compressed or not.
 
-    :raises Refused: 413 over the limit, 415 for an encoding other than gzip, 400 for damaged gzip.
+    ``content_length``: None where the body comes in chunks; the server takes away what a client says beside them.
+
+    :raises Refused: 413 over the limit, 415 for an encoding other than gzip, 400 for damaged gzip or a body cut short.
     """
     encoding = (content_encoding or "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
@@ -104,13 +121,20 @@ async def read_body(body: Body, content_encoding: str | None, content_length: st
         if int(content_length) > limit:
             raise too_large(limit)
         # The server holds a client to the length it named; in one piece costs one turn of the event loop.
-        whole = await body()
+        try:
+            whole = await body()
+        except ProtocolClosed:
+            raise _cut_short() from None
         if inflater is None:
             return whole
         inflater.feed(whole)
         return inflater.finish()
-    parts, size = [], 0
+    parts, size, ended = [], 0, False
     async for chunk in body:
+        # Granian gives an empty chunk at the end, and one for what it could not read: then the end is a second one.
+        if ended:
+            raise _cut_short()
+        ended = not chunk
         size += len(chunk)
         if size > limit:
             raise too_large(limit)
@@ -171,38 +195,37 @@ def decode(text: bytes) -> Any:
     """
     try:
         return _any.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
+    except _TROUBLE as error:
         raise Unparseable(_why(error)) from error
 
 
 def _array(text: bytes, limits: Limits) -> list[Parsed]:
     try:
+        raws = _raws.decode(text)
+    except _TROUBLE as error:
+        # Perhaps only one event is no JSON, or has what nobody can hold: its neighbours are not to suffer for it.
+        pieces = split(text, limits.events)
+        if pieces is None:
+            raise Unparseable(_why(error)) from error
+        return [_one(piece, limits) for piece in _counted(pieces, limits)]
+    texts = list(map(bytes, _counted(raws, limits)))
+    try:
         values = decode(text)
     except Unparseable:
-        # Perhaps only one event has a number or a text that nobody can hold: its neighbours are not to suffer for it.
-        values = None
-    raws = _elements(text)
-    if len(raws) > limits.events:
-        raise too_many(limits)
-    if not raws:
-        raise Refused(400, "empty_body", "the array holds no event")
-    if values is None:
-        return [_one(raw, limits) for raw in raws]
+        return [_one(each, limits) for each in texts]
     return [
-        (value, raw, None) if len(raw) <= limits.event_bytes else (None, raw, _over(limits))
-        for value, raw in zip(values, raws, strict=True)
+        (value, each, None) if len(each) <= limits.event_bytes else (None, each, _over(limits))
+        for value, each in zip(values, texts, strict=True)
     ]
 
 
-def _elements(text: bytes) -> list[bytes]:
-    """The texts of an array's elements.
-
-    :raises Unparseable: it is no array.
-    """
-    try:
-        return list(map(bytes, _raws.decode(text)))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
-        raise Unparseable(_why(error)) from error
+def _counted(elements: list[Any], limits: Limits) -> list[Any]:
+    """The elements of an array, if there are as many as may be."""
+    if len(elements) > limits.events:
+        raise too_many(limits)
+    if not elements:
+        raise Refused(400, "empty_body", "the array holds no event")
+    return elements
 
 
 def _lines(body: bytes, limits: Limits) -> list[Parsed]:

@@ -15,7 +15,7 @@ from collector.page_view import long_form, short_form
 from collector.parse import Parsed
 from collector.receipts import rfc3339
 from contracts.model import Contract
-from contracts.validate import EventValidator, Violation
+from contracts.validate import EventValidator, Violation, bounded
 
 IDEMPOTENT_IDS = uuid.UUID("b2c0f6a4-6f0e-5c39-9d0c-1d2f9b8f7a55")
 """Namespace of the ids that come from an Idempotency-Key."""
@@ -68,11 +68,11 @@ class Judge:
             return Rejected((Violation("", *trouble),), body, None)
         if source.short_form:
             event, reasons = long_form(event)
-            reasons = (*reasons, *filter(None, map(short_form, self._validator.violations(event))))
+            reasons = bounded((*reasons, *filter(None, map(short_form, self._validator.violations(event)))))
         else:
             reasons = self._validator.violations(event)
         if reasons:
-            return Rejected(tuple(sorted(set(reasons))), body, _type_of(event))
+            return Rejected(reasons, body, _type_of(event))
         contract = self._validator.contract_of(event)
         occurred, reasons = self._occurred(event, contract, source)
         if source.key.kind is KeyKind.BROWSER and not contract.browser:

@@ -5,6 +5,7 @@ the write key may send, is the collector's.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jsonschema_rs
@@ -12,6 +13,8 @@ import jsonschema_rs
 from contracts.model import Contract
 from contracts.registry import Registry
 
+MOST_REASONS = 100
+"""Violations given of one event. An event of 32 KiB can have 5,000, which would be an answer twelve times its size."""
 NAME_SHOWN = 80
 """Characters of an unknown field's name that a message repeats; the pointer has all of it."""
 PATTERN_SHOWN = 60
@@ -50,9 +53,18 @@ def envelope_schema(contract: Contract | None = None) -> dict[str, Any]:
             "event_type": {"const": contract.type} if contract else {"type": "string"},
             "schema_version": {"type": "integer", "const": contract.version} if contract else {"type": "integer"},
             "occurred_at": {"type": "string", "format": "date-time", "pattern": _INSTANT},
-            "data": contract.schema if contract else {"type": "object"},
+            "data": _with_instants(contract.schema) if contract else {"type": "object"},
         },
     }
+
+
+def _with_instants(schema: dict[str, Any]) -> dict[str, Any]:
+    """``schema``, its times held to what everybody behind the collector can read too."""
+    properties = {
+        name: {**value, "pattern": _INSTANT} if value.get("format") == "date-time" else value
+        for name, value in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
 
 
 class _Judge:
@@ -68,12 +80,13 @@ class _Judge:
         if contract is None:
             self.listing = self.whole
             return
-        properties = dict(contract.schema["properties"])
+        data = schema["properties"]["data"]
+        properties = dict(data["properties"])
         for name, value in properties.items():
             if "propertyNames" in value:
                 self.names[name] = _compiled(value["propertyNames"])
                 properties[name] = {k: v for k, v in value.items() if k != "propertyNames"}
-        schema["properties"]["data"] = {**contract.schema, "properties": properties}
+        schema["properties"]["data"] = {**data, "properties": properties}
         self.listing = _compiled(schema)
 
 
@@ -100,20 +113,20 @@ class EventValidator:
         return contract
 
     def violations(self, event: object) -> tuple[Violation, ...]:
-        """Every violation of ``event`` (parsed JSON), ordered by pointer; empty when it is valid."""
+        """What is wrong with ``event`` (parsed JSON), as :func:`bounded` gives it; empty when it is valid."""
         if not isinstance(event, dict):
             return (Violation("", "type", "an event is a JSON object"),)
         type_, version = event.get("event_type"), event.get("schema_version")
         versions = self._of.get(type_) if isinstance(type_, str) else None
         found = versions.get(version) if versions and (version is None or type(version) is int) else None
         if found is None or (version is None and "schema_version" in event):
-            return _ordered([*self._unknown(event, versions), *_violations(self._any, event)])
+            return bounded([*self._unknown(event, versions), *_violations(self._any, event)])
         try:
             if found.whole.is_valid(event):
                 return ()
         except ValueError as error:
             return (_unreadable(error),)
-        return _ordered(_violations(found, event))
+        return bounded(_violations(found, event))
 
     def _unknown(self, event: dict[str, Any], versions: dict[int | None, Any] | None) -> Iterator[Violation]:
         if versions is None and isinstance(event.get("event_type"), str):
@@ -127,9 +140,15 @@ class EventValidator:
             yield Violation("/schema_version", "enum", f"is no version of {event['event_type']}; known are {known}")
 
 
-def _ordered(violations: Iterable[Violation]) -> tuple[Violation, ...]:
-    """By pointer; what two keywords say of one place in the same words is said once."""
-    said = {(v.pointer, v.message): v for v in sorted(violations, reverse=True)}
+def bounded(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    """By pointer, and not over :data:`MOST_REASONS`; what two keywords say of one place in the same words is said once.
+
+    Of more, the last given has the keyword ``more``; which ones are left out is not promised.
+    """
+    found = list(islice(violations, MOST_REASONS + 1))
+    if len(found) > MOST_REASONS:
+        found[MOST_REASONS - 1 :] = [Violation("", "more", f"has more to be mended than these {MOST_REASONS - 1}")]
+    said = {(v.pointer, v.message): v for v in sorted(found, reverse=True)}
     return tuple(sorted(said.values()))
 
 
@@ -174,12 +193,18 @@ def _message(error: jsonschema_rs.ValidationError, keyword: str, contract: Contr
         return _TIME
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum):
         return f"is not one of {', '.join(map(str, error.kind.options))}"
-    if contract and keyword == "pattern" and len(path) == 2 and path[0] == "data":
-        field = str(path[1])
-        pattern = contract.schema["properties"][field]["pattern"]
-        shown = f" ({pattern})" if len(pattern) <= PATTERN_SHOWN else ""
-        return f"is not as described: {contract.field_named(field).description}{shown}"
+    if contract and keyword in ("format", "pattern") and len(path) == 2 and path[0] == "data":
+        return _as_described(contract, str(path[1]))
     return error.message.removeprefix("the value ")
+
+
+def _as_described(contract: Contract, field: str) -> str:
+    spec = contract.field_named(field)
+    if spec.kind == "timestamp":
+        return _TIME
+    pattern = contract.schema["properties"][field].get("pattern", "")
+    shown = f" ({pattern})" if 0 < len(pattern) <= PATTERN_SHOWN else ""
+    return f"is not as described: {spec.description}{shown}"
 
 
 def _bad_names(judge: _Judge, data: object) -> Iterator[Violation]:

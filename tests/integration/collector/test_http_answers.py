@@ -267,9 +267,20 @@ def test_429_says_when_to_come_back(broker: Broker, collector: CollectorProcess,
     )
     assert other.status_code == 200, "another key's bucket"
     collector.stop()
-    collector.start(COLLECTOR_ADDRESS_REQUESTS_PER_SECOND="0.1", COLLECTOR_ADDRESS_BURST_REQUESTS="2")
+    collector.start(
+        COLLECTOR_ADDRESS_REQUESTS_PER_SECOND="0.01",
+        COLLECTOR_ADDRESS_BURST_REQUESTS="2",
+        COLLECTOR_TRUSTED_PROXIES="127.0.0.1/32",
+    )
     codes = [post(collector, b"{}", Authorization="Bearer guess").status_code for _ in range(3)]
     assert codes == [401, 401, 429], "guessing keys is limited too"
+
+    def behind_a_proxy(claimed: str) -> int:
+        lines = [("X-Forwarded-For", claimed), ("X-Forwarded-For", "192.0.2.1"), ("Authorization", "Bearer guess")]
+        return httpx.post(f"{collector.url}/events", content=b"{}", headers=lines, trust_env=False).status_code
+
+    codes = [behind_a_proxy(f"198.51.100.{number}") for number in range(3)]
+    assert codes == [401, 401, 429], "what a client claims above its proxy's line is not believed"
 
 
 def test_receipts_say_what_was_taken_and_a_stop_closes_them(broker: Broker, collector: CollectorProcess) -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import gzip
+import time
 import zlib
 from collections.abc import AsyncIterator
 
 import pytest
+from granian.rsgi import ProtocolClosed
 
 from collector.parse import Inflater, Limits, Refused, media_type, parse, read_body
 
@@ -69,6 +71,28 @@ def test_a_gzip_bomb_costs_no_more_than_the_bound(with_length: bool) -> None:
     with pytest.raises(Refused):
         inflater.feed(bomb)
     assert sum(map(len, inflater._parts)) <= 1001
+
+
+def test_many_gzip_members_cost_no_more_than_their_bytes() -> None:
+    """Else each one costs all the bytes behind it, and 10 MB of empty ones a minute and a half of everybody's time."""
+    inflater = Inflater(1000)
+    started = time.process_time()
+    inflater.feed(gzip.compress(b"") * 500_000)
+    assert inflater.finish() == b""
+    assert time.process_time() - started < 20
+
+
+class BrokenBody(FakeBody):
+    """What Granian gives of a body that does not come whole: an error, or an empty chunk before the one at the end."""
+
+    async def __call__(self) -> bytes:
+        raise ProtocolClosed
+
+
+def test_a_body_that_does_not_come_whole_is_refused() -> None:
+    refused(400, BrokenBody(), length="10")
+    refused(400, BrokenBody(b'{"a":1}\n', b"", b""))
+    assert read(FakeBody(b"ab", b"")) == b"ab"
 
 
 def test_damaged_and_shortened_gzip_is_refused() -> None:
@@ -160,10 +184,36 @@ def test_a_body_without_an_event_is_refused(body: bytes, type_: str) -> None:
     assert refusal.value.status == 400
 
 
-@pytest.mark.parametrize("bad", [b'{"n":1e400}', b'{"n":-' + b"9" * 150 + b".5e300}", b'{"s":"\xff"}'])
-def test_an_event_with_a_value_that_nobody_can_hold_leaves_its_neighbours_alone(bad: bytes) -> None:
-    first, middle, last = parse(b'[{"a":1}, ' + bad + b' ,{"b":2}]', "application/json", LIMITS)
-    assert (first[0], last[0]) == ({"a": 1}, {"b": 2})
+BAD = [
+    b'{"n":1e400}',
+    b'{"n":-' + b"9" * 150 + b".5e300}",
+    b'{"s":"\xff"}',
+    b'{"n":NaN}',
+    b'{"s":"\\ud800, [\\""}',
+    b"[" * 5000 + b"]" * 5000,
+    b'{"a" 1}',
+    b"",
+]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_an_event_that_is_no_json_leaves_its_neighbours_alone(bad: bytes) -> None:
+    limits = Limits(event_bytes=20_000, events=3, body_bytes=1_000_000)
+    first, middle, last = parse(b'[{"a":1}, ' + bad + b' ,{"b":[2, "]"]}]', "application/json", limits)
+    assert (first[0], last[0]) == ({"a": 1}, {"b": [2, "]"]})
     assert middle[1] == bad
     assert middle[2] is not None
     assert middle[2][0] == "json"
+
+
+@pytest.mark.parametrize("body", [b'[{"a":1}, {]', b"[1], [NaN]", b'[1, NaN, "]', b"[NaN]]", b"[NaN", b"[NaN}"])
+def test_an_array_whose_brackets_or_quotes_do_not_match_is_one_event(body: bytes) -> None:
+    ((event, text, trouble),) = parse(body, "application/json", LIMITS)
+    assert (event, text) == (None, body)
+    assert trouble is not None
+
+
+def test_too_many_elements_are_refused_before_they_are_read_even_where_they_are_no_json() -> None:
+    with pytest.raises(Refused) as refusal:
+        parse(b"[" + b"NaN," * 100_000 + b"1]", "application/json", LIMITS)
+    assert refusal.value.status == 413

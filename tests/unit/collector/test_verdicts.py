@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from collector import bots
 from collector.keys import KeyKind, WriteKey
 from collector.verdict import Accepted, Judge, Rejected, Source
 from contracts.registry import Contract, Registry
-from contracts.validate import EventValidator
+from contracts.validate import MOST_REASONS, EventValidator
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36"
@@ -128,6 +129,21 @@ def test_an_idempotency_key_without_the_clients_time_promises_nothing() -> None:
 @pytest.mark.parametrize(("agent", "bot"), [(CHROME, False), (GOOGLEBOT, True), ("", False)])
 def test_a_browsers_view_is_a_bots_by_its_agent(agent: str, bot: bool) -> None:
     assert json.loads(accepted(view(), source(KeyKind.BROWSER, user_agent=agent)).data)["is_bot"] is bot
+
+
+def test_of_an_agent_no_more_is_kept_than_is_looked_at() -> None:
+    """A header may have 400,000 characters, and who has a browser key can send as many of them as they like."""
+    before = bots._is_bot.cache_info().currsize
+    for number in range(50):
+        assert bots.is_bot(GOOGLEBOT + " " * 512 + str(number))
+    assert bots._is_bot.cache_info().currsize <= before + 1
+
+
+def test_the_short_form_has_no_more_reasons_than_another() -> None:
+    verdict = judged({**SHORT, **{f"f{number}": 1 for number in range(3000)}}, source(short_form=True))
+    assert isinstance(verdict, Rejected)
+    assert len(verdict.reasons) == MOST_REASONS
+    assert any(reason.keyword == "more" for reason in verdict.reasons)
 
 
 def test_what_the_client_says_of_bots_stands() -> None:
