@@ -184,7 +184,7 @@ def _schemas(registry: Registry) -> dict[str, Any]:
             "type": "object",
             "additionalProperties": False,
             "required": list(REQUIRED),
-            "properties": {name: _at(envelope_schema(registry.newest(TYPE)), where) for name, where in NAMES.items()},
+            "properties": _short_fields(registry),
         },
         "Verdicts": {
             "type": "object",
@@ -220,6 +220,14 @@ def _schemas(registry: Registry) -> dict[str, Any]:
             },
         },
     }
+
+
+def _short_fields(registry: Registry) -> dict[str, Any]:
+    """The fields of the short form, as the page view's contract has them under their own names; else just text."""
+    if TYPE not in registry.types():
+        return {name: {"type": "string"} for name in NAMES}
+    event = envelope_schema(registry.newest(TYPE))
+    return {name: _at(event, pointer) for name, pointer in NAMES.items()}
 
 
 def _at(schema: dict[str, Any], pointer: str) -> dict[str, Any]:
