@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis
 
 from stack import environment, secrets
 from stack.lifecycle import Stack
@@ -21,6 +22,10 @@ SERVERS = ("topics", "lake-tables", "warehouse-schema", "redis", "spark-connect"
 
 # A shell without job control makes what it puts in the background deaf to Ctrl-C, and so would be all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says what else the machine does, and fails no test.
+hypothesis.register_profile("untimed", deadline=None)
+hypothesis.load_profile("untimed")
 
 
 @dataclass(frozen=True)
