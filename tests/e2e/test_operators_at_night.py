@@ -48,6 +48,12 @@ def test_past_days_are_reported_by_backfill_and_the_task_leads_to_the_page(
         to_date=f"{newest}T23:00:00Z",
         reprocess_behavior="completed",
     )
+
+    def over() -> bool:
+        known = airflow.get("backfills", dag_id="daily_report")["backfills"]
+        return all(backfill["completed_at"] for backfill in known)
+
+    warehouse.until("another backfill of the DAG is let in", over, 900)
     period = ("--from-date", f"{oldest}T00:00:00Z", "--to-date", f"{oldest}T23:00:00Z")
     words = ["stack", "airflow", "backfill", "create", "--dag-id", "daily_report", "--reprocess-behavior", "completed"]
     done = watershed(env, *words, *period)
