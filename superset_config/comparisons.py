@@ -29,7 +29,8 @@ def so_far(
 
     ``wanted`` has tenant, the ``keys``, since, until, and running. Where it is not running, an hour that ``until``
     falls into counts in proportion: the running hour is compared with as much of another. Nothing is 0. Of a family
-    without hours, days that are touched count whole.
+    without hours, days that are touched count whole. ``counted`` is referred to once, so that Postgres leaves out of it
+    what a chart does not show: distinct users, which cost a hundred times what the sums do.
 
     :param measures: the decimals that each is rounded to, by name; ``distinct`` is merged from sketches instead
     :param more: further columns of the mart for ``part_rows``, whose part 'with' has the hour of ``until`` whole
@@ -45,9 +46,12 @@ def so_far(
         else f"select {listed}, part, {', '.join(f'sum({name}) as {name}' for name in measures)}"
         f" from part_rows group by {listed}, part"
     )
+    apart = ",\n            ".join(
+        f"max({name}) filter (where part = '{part}') as {name}_{part}" for name in names for part in ("with", "without")
+    )
     shown = ",\n        ".join(
-        f"round(coalesce(b.{name}, 0) + w.part_of_hour * (coalesce(h.{name}, 0) - coalesce(b.{name}, 0)),"
-        f" {measures.get(name, 0)}) as {name}"
+        f"round(coalesce(c.{name}_without, 0) + w.part_of_hour * (coalesce(c.{name}_with, 0) -"
+        f" coalesce(c.{name}_without, 0)), {measures.get(name, 0)}) as {name}"
         for name in names
     )
     return f"""parts as (
@@ -72,10 +76,13 @@ so_far as (
             else (date_part('epoch', until - date_trunc('hour', until, 'UTC')) / 3600)::numeric end as part_of_hour
         from wanted
     ) as w
-    left join counted as h
-        on h.part = 'with' and {" and ".join(f"h.{key} = w.{key}" for key in ["tenant", *keys])}
-    left join counted as b
-        on b.part = 'without' and {" and ".join(f"b.{key} = w.{key}" for key in ["tenant", *keys])}
+    left join (
+        select
+            {listed},
+            {apart}
+        from counted
+        group by {listed}
+    ) as c using ({listed})
 )"""
 
 

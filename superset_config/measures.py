@@ -38,6 +38,8 @@ class Form:
     words: str = "{}"
     has_currency: bool = True
     zero_when_empty: bool = False
+    nothing_where: str = ""
+    """Of these rows 0 is null: a tile works out a change itself, and from 0 to anything it would say +0.0 %."""
 
 
 FORMS: dict[str, Form] = {
@@ -64,6 +66,7 @@ FORMS: dict[str, Form] = {
         "{} In the last 24 hours.",
         zero_when_empty=True,
     ),
+    "tile": Form(nothing_where="compared", words="{} Null where a tile would compare with nothing."),
     "choices": Form(words="{} Of all time: the filter lists the most first."),
 }
 """By name."""
@@ -86,7 +89,7 @@ def carried(metric: Metric, form: str) -> dict[str, Any]:
     return {
         "verbose_name": chosen.label.format(metric.label),
         "metric_type": None,
-        "expression": _change(metric) if changes else sql(metric, chosen.where, chosen.zero_when_empty),
+        "expression": _change(metric) if changes else _in_form(metric, chosen),
         "description": chosen.words.format(metric.description),
         "d3format": CHANGE if changes else D3[metric.format],
         "currency": currency,
@@ -113,6 +116,11 @@ def reference(metric: Mapping[str, Any]) -> tuple[str, str] | None:
     """The key in dbt and the form that a dataset's metric names in its ``extra``; None for one that names none."""
     extra = metric.get("extra") or {}
     return (str(extra["dbt"]), str(extra.get("form", "plain"))) if "dbt" in extra else None
+
+
+def _in_form(metric: Metric, form: Form) -> str:
+    value = sql(metric, form.where, form.zero_when_empty)
+    return f"NULLIF({value}, CASE WHEN BOOL_OR({form.nothing_where}) THEN 0 END)" if form.nothing_where else value
 
 
 def _change(metric: Metric) -> str:

@@ -13,10 +13,9 @@ from hypothesis import settings as hypothesis
 from stack import environment, secrets
 from stack.lifecycle import Stack
 from stack.settings import LOCAL, StackSettings
+from tests.ports import PORT_OFFSET, WORKER
 
 REPO = Path(__file__).resolve().parent.parent
-TEST_PORT_OFFSET = int(os.environ.get("WATERSHED_TEST_PORT_OFFSET", "1000"))
-"""Where the test stack's ports begin; another number lets two checkouts of one machine be tested at once."""
 SERVERS = ("topics", "lake-tables", "warehouse-schema", "redis", "spark-connect")
 """The parts that integration tests stand on; the end-to-end tests start the rest."""
 
@@ -26,6 +25,21 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says what else the machine does, and fails no test.
 hypothesis.register_profile("untimed", deadline=None)
 hypothesis.load_profile("untimed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What processes that share the tests take as one: a file, for its fixtures; what needs the whole stack, for that.
+
+    The whole stack is the longest, so it comes first; unit tests fill what is left at the end.
+    """
+    if not config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    kinds = ("e2e", "integration", "unit")
+    items.sort(key=lambda item: kinds.index(item.path.relative_to(REPO / "tests").parts[0]))
+    for item in items:
+        of = item.path.relative_to(REPO / "tests")
+        item.add_marker(pytest.mark.xdist_group("e2e" if of.parts[0] == "e2e" else of.as_posix()))
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class RunningStack:
 
 
 def _test_settings() -> StackSettings:
-    return StackSettings(watershed_state=LOCAL / "test", port_offset=TEST_PORT_OFFSET)
+    return StackSettings(watershed_state=LOCAL / f"test{WORKER or ''}", port_offset=PORT_OFFSET)
 
 
 def _read_env(path: Path) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Small stacks of Postgres and Redis: one that the tests of this folder share, and fresh ones."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import pytest
 
 from stack.lifecycle import Stack
 from stack.settings import StackSettings
+from tests.ports import PORT_OFFSET
 
-PORT_OFFSET = int(os.environ.get("WATERSHED_TEST_PORT_OFFSET", "1000")) + 500
+SMALL_OFFSET = PORT_OFFSET + 500
 """A stack's ports span less than 500: these lie between the test stack's and those of another checkout's."""
 ONLY = ("postgres-roles", "redis")
 
@@ -32,7 +32,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
     A test finds it as another left it, up or down, and brings it first to where it wants it; what an ``up`` finds
     there already costs nothing.
     """
-    make = _maker(tmp_path_factory.mktemp("shared") / "state", PORT_OFFSET)
+    make = _maker(tmp_path_factory.mktemp("shared") / "state", SMALL_OFFSET)
     yield make
     make().down(_silent)
 
@@ -40,6 +40,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[MakeStack]:
     """A stack of the test's own, on other ports, of which nothing is there yet."""
-    make = _maker(tmp_path / "state", PORT_OFFSET + 10)
+    make = _maker(tmp_path / "state", SMALL_OFFSET + 10)
     yield make
     make().down(_silent)

@@ -1,6 +1,5 @@
 """Kafka's listener without a log-in can be closed on a running stack; a data folder from before log-ins starts."""
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +12,9 @@ from collector.kafka_settings import KafkaSettings
 from stack.lifecycle import Stack
 from stack.servers import kafka_broker
 from stack.settings import StackSettings
+from tests.ports import PORT_OFFSET
 
-PORT_OFFSET = int(os.environ.get("WATERSHED_TEST_PORT_OFFSET", "1000")) + 520
+SMALL_OFFSET = PORT_OFFSET + 520
 
 
 def silent(_part: str, _what: str) -> None:
@@ -23,7 +23,7 @@ def silent(_part: str, _what: str) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> StackSettings:
-    return StackSettings(watershed_state=tmp_path / "state", port_offset=PORT_OFFSET, disk_needed_mb=10)
+    return StackSettings(watershed_state=tmp_path / "state", port_offset=SMALL_OFFSET, disk_needed_mb=10)
 
 
 @pytest.fixture

@@ -293,6 +293,20 @@ def test_active_users_are_of_days_that_are_over_and_counted(marts: Marts) -> Non
     assert marts.metric("active_users_over_time", "stickiness_of_day", "label = 'Tue 24 Nov'") == Decimal("0.2")
 
 
+def test_active_users_are_compared_with_no_day_on_which_there_were_none(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00", event_type="signup")
+    around = {"weekly_active_users": 9, "monthly_active_users": 20, "first_seen_users": 0, "returning_users": 0}
+    for day in range(16, 25):
+        marts.put("user_activity_daily", f"2026-11-{day}", daily_active_users=0, **around)
+
+    def tile(name: str, day: str) -> Any:
+        return marts.metric("active_users_over_time", f"{name}_of_tile", f"label = '{day}'")
+
+    assert [tile("daily_active_users", day) for day in ("Mon 16 Nov", "Tue 17 Nov", "Tue 24 Nov")] == [0, None, 0]
+    assert tile("stickiness", "Tue 17 Nov") is None
+    assert tile("weekly_active_users", "Tue 17 Nov") == 9
+
+
 def test_sign_ups_follow_channel_plan_and_region(marts: Marts) -> None:
     marts.fresh("t", "2026-11-25 10:00", event_type="signup")
     for channel, plan, region, count in (("ads", "pro", "DE", 1), ("ads", "free", "DE", 2), ("search", "pro", "FR", 4)):

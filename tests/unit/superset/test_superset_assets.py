@@ -11,6 +11,7 @@ from dbt_project.columns import described
 from superset_config.bundle import ASSETS, ROOM, Asset, AssetError, Bundle, split_dsn
 from superset_config.carry import OF_THEIR_OWN
 from superset_config.comparisons import COMPARED_DAY
+from superset_config.measures import reference
 from superset_config.queries import UnknownChart, query_context
 
 BUNDLE = Bundle.load()
@@ -198,6 +199,15 @@ def test_a_tile_of_days_compares_with_the_day_of_which_nothing_is_no_comparison(
     params = chart.content["params"]
     if "each_day(" in dataset_of(chart).content["sql"] and "compare_lag" in params:
         assert params["compare_lag"] == COMPARED_DAY
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_no_tile_works_out_a_change_from_nothing(chart: Asset) -> None:
+    params, content = chart.content["params"], dataset_of(chart).content
+    if "each_day(" in content["sql"] or not params.get("compare_lag"):
+        return
+    (metric,) = (each for each in content["metrics"] if each["metric_name"] == params["metric"])
+    assert "compared(" in content["sql"] or reference(metric)[1:] == ("tile",)
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
