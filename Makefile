@@ -38,8 +38,9 @@ reset: | $(WATERSHED) ## Show what would be deleted; YES=1 stops everything and 
 check: setup-dev ## Lint, types, stale generated files
 	@$(BIN)/python -m stack.check
 
-test: check ## check, then unit, integration and end-to-end tests on a stack of their own
-	@$(BIN)/python -m pytest tests/unit tests/integration tests/e2e
+test: check ## check, then unit, integration and end-to-end tests, on two stacks of their own at once (WORKERS=)
+	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=25 \
+		tests/unit tests/integration tests/e2e
 
 faults: setup-dev ## What takes too long for every test run: ten minutes of fuzzing the collector (SECONDS=)
 	@$(BIN)/python -m tests.faults.fuzz_verdicts $(if $(SECONDS),--seconds $(SECONDS))

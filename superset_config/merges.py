@@ -79,7 +79,7 @@ def quantiles(rows: str, keys: str, condition: str = "true") -> str:
             sum(n) over (partition by {keys} order by bucket nulls first) as reached,
             sum(n) over (partition by {keys}) as total
         from (
-            select {keys}, nullif(e.key, 'zero')::integer as bucket, sum(e.value::numeric) as n
+            select {keys}, nullif(e.key, 'zero')::integer as bucket, sum(e.value::bigint) as n
             from {rows} cross join lateral jsonb_each_text(duration_sketch) as e
             where {condition}
             group by {keys}, e.key

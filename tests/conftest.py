@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from stack import environment, secrets
 from stack.lifecycle import Stack
 from stack.settings import LOCAL, StackSettings
-from tests.ports import PORT_OFFSET, WORKER
+from tests.ports import WORKER, port_offset
 
 REPO = Path(__file__).resolve().parent.parent
 SERVERS = ("topics", "lake-tables", "warehouse-schema", "redis", "spark-connect")
@@ -27,19 +29,31 @@ hypothesis.register_profile("untimed", deadline=None)
 hypothesis.load_profile("untimed")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What processes that share the tests take as one: a file, for its fixtures; what needs the whole stack, for that.
+class ByFile(LoadFileScheduling):
+    """What one of the processes that share the tests takes: a file, or all that needs the whole stack."""
 
-    The whole stack is the longest, so it comes first; unit tests fill what is left at the end.
-    """
-    if not config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    kinds = ("e2e", "integration", "unit")
-    items.sort(key=lambda item: kinds.index(item.path.relative_to(REPO / "tests").parts[0]))
-    for item in items:
-        of = item.path.relative_to(REPO / "tests")
-        item.add_marker(pytest.mark.xdist_group("e2e" if of.parts[0] == "e2e" else of.as_posix()))
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "tests/e2e" if file.startswith("tests/e2e/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests are shared, the longest first: what needs the whole stack; the units fill what is left at the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        first = {"e2e": 0, "integration": 1}
+        items.sort(key=lambda item: first.get(item.path.relative_to(REPO / "tests").parts[0], 2))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Ctrl-C ends the processes that share the tests at once: what they had started is stopped here."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        for worker in range(session.config.getoption("numprocesses", None) or 0):
+            Stack(_test_settings(worker)).down(_say)
 
 
 @dataclass(frozen=True)
@@ -54,8 +68,8 @@ class RunningStack:
         return environment.own(process, self.settings, secrets.load(self.settings.watershed_state / "secrets.json"))
 
 
-def _test_settings() -> StackSettings:
-    return StackSettings(watershed_state=LOCAL / f"test{WORKER or ''}", port_offset=PORT_OFFSET)
+def _test_settings(worker: int = WORKER) -> StackSettings:
+    return StackSettings(watershed_state=LOCAL / f"test{worker or ''}", port_offset=port_offset(worker))
 
 
 def _read_env(path: Path) -> dict[str, str]:

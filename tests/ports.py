@@ -4,8 +4,14 @@ import os
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Which of the processes that share the tests (`pytest -n`) this is; 0 without any other."""
-PORT_OFFSET = int(os.environ.get("WATERSHED_TEST_PORT_OFFSET", "1000")) + 1000 * WORKER
-"""Of this process's test stack; small stacks lie 500 above it, and a stack's ports span less than that.
 
-Another number in ``WATERSHED_TEST_PORT_OFFSET`` lets two checkouts of one machine be tested at once.
-"""
+
+def port_offset(worker: int) -> int:
+    """Of a process's test stack; small stacks lie 500 above it, and a stack's ports span less than that.
+
+    Another number in ``WATERSHED_TEST_PORT_OFFSET`` lets two checkouts of one machine be tested at once.
+    """
+    return int(os.environ.get("WATERSHED_TEST_PORT_OFFSET", "1000")) + 1000 * worker
+
+
+PORT_OFFSET = port_offset(WORKER)
