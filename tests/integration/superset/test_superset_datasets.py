@@ -59,6 +59,19 @@ def test_a_chart_of_sums_alone_opens_no_sketch_and_one_of_visitors_each_once(mar
     assert plan("visitors").count("unnest") == 1
 
 
+@pytest.mark.parametrize(("dataset", "by"), [("overview_page_views", "day"), ("page_views_totals", "position")])
+def test_a_tile_of_sums_opens_no_sketch_for_what_it_compares_with(marts: Marts, dataset: str, by: str) -> None:
+    """Overview's three tiles of page views took 4.7 s each over thirty days at a million events a day, not just one."""
+    rows = marts.sql(dataset, scope=[CHOSEN])
+
+    def plan(measure: str) -> str:
+        query = f"explain select {by}, sum({measure}) from ({rows}) as d where tenant = 't' group by {by}"
+        return "\n".join(row["QUERY PLAN"] for row in marts.connection.execute(query.encode()))
+
+    assert "CTE Scan on counted" not in plan("page_views")
+    assert plan("visitors").count("CTE Scan on counted") == 1
+
+
 def test_a_span_that_begins_within_a_day_is_covered_by_hours_and_days_without_overlap(marts: Marts) -> None:
     marts.fresh("t", "2026-11-25 10:00")
     for day in ("2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"):
