@@ -3,43 +3,30 @@
 import getpass
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import uuid4
 
 import psycopg
 import typer
-from pyiceberg.catalog import Catalog
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector.keys import KeyFile, KeysError
-from collector.lake import open_catalog
+from collector.keys import KeysError
 from collector.sender import SendError
 from contracts.registry import ContractError, Registry
 from rejects import options
-from rejects.examine import Examiner
-from rejects.lend_keys import lent_keys
-from rejects.read import rejects
 from rejects.recipe import PatchError, Recipe
-from rejects.reject import Chosen
-from rejects.repair import Disagreement, Repairs, look, senders
+from rejects.repair import Disagreement
+from rejects.run_repair import RepairWork
 from rejects.settings import RepairSettings
-from rejects.tally import Tally
 from runtime import log
-from spark_jobs.reject_labels import Labels
-from warehouse import repairs
-from warehouse.lake_floor import floors
-from warehouse.repairs import RepairAtWork, RepairRun
+from warehouse.repairs import RepairAtWork
 
 app = typer.Typer(name="repair", help="Mend rejected events and send them again.")
-SESSION = "-c timezone=UTC"
 SHOWN = 20
 
 
@@ -83,83 +70,15 @@ def repair_command(  # noqa: PLR0917 - typer's
         raise typer.BadParameter("say how: --patch FILE or --revalidate")
     with _said():
         recipe = Recipe.read(_text(patch), at_receipt=at_receipt) if patch else Recipe(None, at_receipt)
-        work = _Work(RepairSettings.read(), wanted, recipe, console)
-        done = work.apply(by.strip() or getpass.getuser()) if apply else work.look()
+        settings, registry = RepairSettings.read(), Registry.load()
+        words = (TextColumn("{task.completed:,} rejected events looked at"), TimeElapsedColumn())
+        with Progress(*words, console=console, transient=True) as bar:
+            task = bar.add_task("looking", total=None)
+            work = RepairWork(settings, registry, wanted, recipe, lambda n: bar.advance(task, n))
+            done = work.apply(by.strip() or getpass.getuser()) if apply else work.look()
     _show(done, console)
     if as_json:
         typer.echo(json.dumps(done))
-
-
-class _Work:
-    """One command's work, on its connections."""
-
-    def __init__(self, settings: RepairSettings, wanted: Chosen, recipe: Recipe, console: Console) -> None:
-        self._settings, self._wanted, self._recipe, self._console = settings, wanted, recipe, console
-        registry = Registry.load()
-        self._tally = Tally(Labels(registry))
-        self._catalog: Catalog = open_catalog(settings)
-        self._examiner: Callable[[psycopg.Connection], Examiner] = partial(_examiner, registry, settings)
-
-    def look(self) -> dict[str, Any]:
-        """Count; nothing is changed."""
-        with self._warehouse() as warehouse, self._progress() as progress:
-            for _ in self._looked(warehouse, progress):
-                pass
-            left = len(repairs.unanswered(warehouse))
-        return {"dry_run": True, "unanswered": left, **self._tally.as_json()}
-
-    def apply(self, by_whom: str) -> dict[str, Any]:
-        """Finish what was cut short, then send what passes."""
-        run = RepairRun(uuid4(), by_whom, self._wanted.as_json(), self._recipe.patch, self._recipe.at_receipt)
-        with ExitStack() as held:
-            warehouse = held.enter_context(self._warehouse())
-            held.enter_context(repairs.only_repair(warehouse))
-            keys = held.enter_context(lent_keys(self._settings.keys_file, run.run_id))
-            work = Repairs(warehouse, senders(self._settings.collector_url, keys.secret, held), run.run_id)
-            lost = work.resume(self._catalog, repairs.unanswered(warehouse))
-            resumed, work.sent = work.sent, 0
-            repairs.begin(warehouse, run)
-            for mended in self._looked(warehouse, held.enter_context(self._progress())):
-                work.apply(mended)
-            numbers = {**self._tally.as_json(), "sent": work.sent, "resumed": resumed, "unanswered": lost}
-            repairs.finish(warehouse, run.run_id, numbers)
-        return {"dry_run": False, "run_id": str(run.run_id), **numbers}
-
-    def _looked(self, warehouse: psycopg.Connection, progress: Callable[[int], None]) -> Iterator[list[Any]]:
-        found = rejects(self._catalog, self._wanted)
-        return look(
-            found,
-            warehouse=warehouse,
-            examiner=self._examiner(warehouse),
-            recipe=self._recipe,
-            tally=self._tally,
-            progress=progress,
-        )
-
-    def _warehouse(self) -> psycopg.Connection:
-        return psycopg.connect(self._settings.repairer_dsn, autocommit=True, options=SESSION)
-
-    @contextmanager
-    def _progress(self) -> Iterator[Callable[[int], None]]:
-        words = (TextColumn("{task.completed:,} rejected events looked at"), TimeElapsedColumn())
-        with Progress(*words, console=self._console, transient=True) as bar:
-            task = bar.add_task("looking", total=None)
-            yield lambda n: bar.advance(task, n)
-
-
-def _examiner(registry: Registry, settings: RepairSettings, warehouse: psycopg.Connection) -> Examiner:
-    if not settings.keys_file.exists():
-        raise KeysError(f"{settings.keys_file} is not there: KEYS_FILE has to be the collector's file of write keys")
-    keys = KeyFile(settings.keys_file).keys()
-    return Examiner(
-        registry,
-        {key.id: key.kind for key in keys},
-        floors(warehouse),
-        now=datetime.now(UTC),
-        future=settings.future,
-        browser_past=settings.browser_past,
-        most_bytes=settings.collector_max_event_bytes,
-    )
 
 
 def _text(patch: str) -> str:

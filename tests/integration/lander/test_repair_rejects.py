@@ -16,12 +16,18 @@ import pytest
 
 from collector.keys import KeyFile, KeyKind
 from contracts.registry import Registry
+from rejects.recipe import Recipe
+from rejects.reject import Chosen
+from rejects.repair import Disagreement
+from rejects.run_repair import RepairWork
+from rejects.settings import RepairSettings
 from spark_jobs.load_rollups import load
 from spark_jobs.settings import LoadSettings
 from tests.integration.collector.harness import CollectorProcess
 from tests.integration.lander.processes import REPO
 from tests.integration.lander.world import World
 from warehouse.migrate import migrate
+from warehouse.repairs import RepairAtWork
 
 NO_DEBUG = '[{"op": "remove", "path": "/data/debug"}]'
 MARKED = '[{"op": "remove", "path": "/data/debug"}, {"op": "replace", "path": "/data/page_name", "value": "/other"}]'
@@ -66,7 +72,7 @@ class Place:
         return table.scan(f"tenant = '{tenant}'", selected_fields=("reject_id",)).to_arrow()["reject_id"].to_pylist()
 
     def wait_for_rejects(self, tenant: str, count: int) -> list[str]:
-        self.world.wait_for("the rejections have landed", lambda: len(self.rejected(tenant)) == count)
+        self.world.wait_for("the rejections have landed", lambda: len(self.rejected(tenant)) == count, 180)
         return self.rejected(tenant)
 
     def lake(self, tenant: str) -> list[dict[str, Any]]:
@@ -77,7 +83,7 @@ class Place:
         return sorted(rows, key=lambda row: (row["occurred_at"], row["received_at"]))
 
     def wait_for_events(self, tenant: str, count: int) -> list[dict[str, Any]]:
-        self.world.wait_for("the repaired events have landed", lambda: len(self.lake(tenant)) >= count)
+        self.world.wait_for("the repaired events have landed", lambda: len(self.lake(tenant)) >= count, 180)
         return self.lake(tenant)
 
     def env(self) -> dict[str, str]:
@@ -92,10 +98,16 @@ class Place:
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    def repair(self, tenant: str | None, *words: str) -> dict[str, Any]:
-        """What a repair says; of one tenant, or of everything."""
-        whose = ["--tenant", tenant] if tenant else []
-        return dict(json.loads(self.run("repair", *whose, *words).stdout.splitlines()[-1]))
+    def repair(
+        self, tenant: str | None, patch: str | None = None, *, apply: bool = False, by: str = "tests", **chosen: Any
+    ) -> dict[str, Any]:
+        """What a repair says: of one tenant or of all, mended by ``patch`` or judged anew."""
+        env = {name.lower(): value for name, value in self.env().items()}
+        settings = RepairSettings(**{name: env[name] for name in RepairSettings.model_fields if name in env})
+        recipe = Recipe.read(patch) if patch else Recipe()
+        wanted = Chosen(event_type=self.world.type, tenant=tenant, **chosen)
+        work = RepairWork(settings, Registry.load(self.world.contracts), wanted, recipe, lambda _: None)
+        return work.apply(by) if apply else work.look()
 
     def load(self) -> None:
         """One load of the type."""
@@ -168,7 +180,7 @@ def test_what_passes_is_counted_once_under_its_own_identity_and_a_second_run_add
     place.send(tenant, own)
     rejected = place.wait_for_rejects(tenant, 4)
 
-    looked = place.repair(tenant, "--reason", "additionalProperties", "--patch", NO_DEBUG)
+    looked = place.repair(tenant, NO_DEBUG, reason="additionalProperties")
     assert (looked["seen"], looked["would_pass"], looked["still_refused"]) == (4, 3, 1)
     (why,) = looked["reasons"]
     assert (why["reason"], why["field"], why["events"]) == ("pattern", "/data/region", 1)
@@ -177,7 +189,8 @@ def test_what_passes_is_counted_once_under_its_own_identity_and_a_second_run_add
     assert place.world.ledger("select from ledger.repair_runs where run_id::text = %s", str(looked.get("run_id"))) == []
     assert keys_left(place) == []
 
-    done = place.repair(tenant, "--reason", "additionalProperties", "--patch", NO_DEBUG, "--apply", "--by", "ann")
+    words = ("--tenant", tenant, "--reason", "additionalProperties", "--patch", NO_DEBUG, "--apply", "--by", "ann")
+    done = json.loads(place.run("repair", *words).stdout.splitlines()[-1])
     assert (done["sent"], done["would_pass"], done["still_refused"], done["unanswered"]) == (3, 3, 1, 0)
     first, again, minted = place.wait_for_events(tenant, 3)
     assert first["event_id"] == again["event_id"] == own["event_id"]
@@ -194,7 +207,7 @@ def test_what_passes_is_counted_once_under_its_own_identity_and_a_second_run_add
     )
     assert causes == [("repair",)], "restatements tell it"
 
-    more = place.repair(tenant, "--reason", "additionalProperties", "--patch", MARKED, "--apply")
+    more = place.repair(tenant, MARKED, apply=True, reason="additionalProperties")
     assert (more["sent"], more["already_repaired"], more["still_refused"]) == (0, 3, 1)
     place.load()
     assert len(place.lake(tenant)) == 3
@@ -229,7 +242,7 @@ def test_a_killed_repair_is_finished_by_the_next_as_it_was_begun_and_counts_once
     assert [row[2:] for row in repairs_of(place, tenant)] == [(False, False)] * 2
     place.wait_for_events(tenant, landed)
 
-    done = place.repair(tenant, "--patch", MARKED, "--apply")
+    done = place.repair(tenant, MARKED, apply=True)
     assert (done["resumed"], done["sent"], done["already_repaired"], done["unanswered"]) == (2, 0, 2, 0)
     rows = place.wait_for_events(tenant, landed + 2)
     assert len(rows) == landed + 2
@@ -250,14 +263,11 @@ def test_an_event_stays_its_tenants_whoever_repairs_and_whatever_the_patch(place
     place.wait_for_rejects(ours, 1)
     place.wait_for_rejects(theirs, 2)
 
-    place.repair(ours, "--patch", NO_DEBUG, "--apply")
+    place.repair(ours, NO_DEBUG, apply=True)
     assert [row["tenant"] for row in place.wait_for_events(ours, 1)] == [ours]
     assert repairs_of(place, theirs) == []
-    assert (
-        place.repair(theirs, "--patch", '[{"op": "add", "path": "/tenant", "value": "' + ours + '"}]')["would_pass"]
-        == 0
-    )
-    done = place.repair(None, "--type", place.world.type, "--patch", NO_DEBUG, "--from", "2026-01-01", "--apply")
+    assert place.repair(theirs, '[{"op": "add", "path": "/tenant", "value": "' + ours + '"}]')["would_pass"] == 0
+    done = place.repair(None, NO_DEBUG, apply=True)
     assert {one["tenant"] for one in done["passing"]} == {theirs}
     place.wait_for_events(theirs, 2)
     assert len(place.lake(ours)) == 1
@@ -271,8 +281,8 @@ def test_two_repairs_do_not_work_at_once(place: Place) -> None:
     place.wait_for_rejects(tenant, 1)
     with psycopg.connect(place.repairer["REPAIRER_DSN"], autocommit=True) as other:
         other.execute("select pg_advisory_lock(hashtextextended('repair', 0))")
-        done = place.run("repair", "--tenant", tenant, "--patch", NO_DEBUG, "--apply", code=1)
-    assert "another repair is at work" in done.stderr
+        with pytest.raises(RepairAtWork):
+            place.repair(tenant, NO_DEBUG, apply=True)
     assert repairs_of(place, tenant) == []
 
 
@@ -280,15 +290,15 @@ def test_a_newer_contract_lets_them_in_once_the_collector_has_it(place: Place) -
     tenant = place.tenant()
     place.send(tenant, place.event(1))
     (reject_id,) = place.wait_for_rejects(tenant, 1)
-    assert place.repair(tenant, "--revalidate")["would_pass"] == 0
+    assert place.repair(tenant)["would_pass"] == 0
     number = {"type": "integer", "minimum": 0, "maximum": 1000, "description": "A number."}
     place.world.write_contract(2, debug=number)
-    assert place.repair(tenant, "--revalidate")["would_pass"] == 1
-    refused = place.run("repair", "--tenant", tenant, "--id", reject_id, "--revalidate", "--apply", code=1)
-    assert "Does it run with these contracts?" in refused.stderr
+    assert place.repair(tenant)["would_pass"] == 1
+    with pytest.raises(Disagreement, match="Does it run with these contracts"):
+        place.repair(tenant, apply=True)
     assert repairs_of(place, tenant) == [], "it can be mended another time"
     assert place.collector.stop() == 0
     place.collector.start()
-    assert place.repair(tenant, "--id", reject_id, "--revalidate", "--apply")["sent"] == 1
+    assert place.repair(tenant, ids=(reject_id,), apply=True)["sent"] == 1
     (row,) = place.wait_for_events(tenant, 1)
     assert (row["debug"], row["schema_version"], row["event_id"]) == (1, 2, place.event(1)["event_id"])
