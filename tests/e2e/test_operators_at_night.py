@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.kit import Airflow, Warehouse, last_json, send_page_view, watershed
+from tests.e2e.kit import Airflow, Warehouse, send_page_view
 
 SHOWN = "select coalesce(sum(page_views), 0) from marts.region_daily where tenant = %s"
 
@@ -61,25 +61,6 @@ def test_past_days_are_reported_by_backfill_and_the_task_leads_to_the_page(
         assert demo["tenant"] in page.text
         assert f"date%3D{run['logical_date'][:10]}/report.html" in links["extra_links"]["Report"]
         assert f"[Report]({links['extra_links']['Report']})" in run["note"]
-
-
-def test_a_rejected_event_is_mended_from_airflow_and_charted(
-    env: Mapping[str, str], demo: dict[str, Any], airflow: Airflow, warehouse: Warehouse
-) -> None:
-    created = last_json(watershed(env, "keys", "create", "--tenant", "mended", "--kind", "server", "--json"))
-    event = {"event_type": "page_view", "data": {"region": "DE", "page_name": "/", "debug": 1}}
-    authorised = {"Authorization": f"Bearer {created['key']}"}
-    assert httpx.post(f"{env['COLLECTOR_URL']}/events", json=event, headers=authorised, timeout=30).status_code == 400
-    looked = ("rejects", "list", "--tenant", "mended", "--json")
-    warehouse.until("it is in the lake", lambda: last_json(watershed(env, *looked))["events"] == 1)
-    asked = {"tenant": "mended", "patch": [{"op": "remove", "path": "/data/debug"}], "dry_run": False}
-    run_id = airflow.post("dags/repair_rejects/dagRuns", logical_date=None, conf=asked)["dag_run_id"]
-    warehouse.until("it is charted", lambda: warehouse.one(SHOWN, "mended") == 1)
-    assert airflow.state("repair_rejects", run_id) == "success"
-    (note,) = notes(airflow, "repair_rejects")
-    assert "seen 1, sent 1, would pass 1" in note
-    by = warehouse.rows("select by_whom from ledger.repair_runs where chosen ->> 'tenant' = 'mended'")
-    assert by == [(f"{env['AIRFLOW_USER']}, {run_id}",)]
 
 
 def test_a_failed_task_is_one_incident_until_it_works_again(
