@@ -1,6 +1,6 @@
 """The lake as a job sees it: tables pinned at one snapshot, and which minutes their new rows touch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,6 +84,28 @@ def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0, floor: dat
     below = pc.is_valid(found["received_hour"])
     minutes = found.filter(pc.invert(below)).select(_EMPTY.column_names)
     return NewRows(minutes, found.filter(below).select(_EMPTY_CELLS.column_names), events, top)
+
+
+def minutes_of(
+    pinned: Pinned, events: Collection[tuple[str, str]], land_seq: int, sequence_number: int = 0
+) -> dict[tuple[str, str], datetime]:
+    """The minutes in which those of ``events`` (tenant, event_id) occurred that are among the rows above a cursor.
+
+    The parameters are those of :func:`new_rows`.
+    """
+    found: dict[tuple[str, str], datetime] = {}
+    wanted: pa.Array[Any] = pa.array([event_id for _, event_id in events], pa.string())
+    columns = ("tenant", "event_id", "occurred_at")
+    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number):
+        table = pa.Table.from_batches([batch])
+        table = table.filter(pc.is_in(table["event_id"].cast(pa.string()), wanted))
+        minutes = pc.floor_temporal(table["occurred_at"].cast(_STAMP), unit="minute")  # type: ignore[call-overload]
+        for tenant, event_id, minute in zip(
+            table["tenant"].to_pylist(), table["event_id"].to_pylist(), minutes.to_pylist(), strict=True
+        ):
+            if (event := (str(tenant), str(event_id))) in events:
+                found[event] = minute
+    return found
 
 
 def batches(

@@ -1,5 +1,6 @@
 """One event type while one run loads it: under its lock, step 1, then step 2 chunk by chunk."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -12,11 +13,11 @@ from pyspark.sql import SparkSession
 from contracts.model import Contract
 from runtime import log
 from spark_jobs.catalog import catalog_dsn, metadata_locations
-from spark_jobs.lake import Pinned, new_rows, pin
+from spark_jobs.lake import Pinned, minutes_of, new_rows, pin
 from spark_jobs.recompute import recompute
 from spark_jobs.session import open_session
 from spark_jobs.settings import LoadSettings
-from warehouse import touched
+from warehouse import repairs, touched
 from warehouse.load_state import SESSION, State, change_horizon, states, type_lock
 from warehouse.loads import Load, write
 from warehouse.replace import replace
@@ -95,7 +96,12 @@ class TypeLoad:
             metadata_location=pinned.metadata_location,
             through=state.landed_through,
             late_after=timedelta(minutes=self._settings.load_late_minutes),
+            repaired=self._repaired(pinned, state) if new.events else touched.NONE_REPAIRED,
         )
+
+    def _repaired(self, pinned: Pinned, state: State) -> Mapping[tuple[str, str], datetime]:
+        awaited = repairs.awaited(self._warehouse, self.contract.type)
+        return minutes_of(pinned, awaited, state.land_seq, state.sequence_number) if awaited else touched.NONE_REPAIRED
 
     def _pin(self) -> Pinned | None:
         """The table as it is now, or None while it does not exist; its metadata is read again only when it changed."""

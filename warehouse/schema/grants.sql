@@ -2,11 +2,11 @@
 -- The roles belong to the stack; what dbt makes in its schemas it grants to gate and publisher itself (`+grants`).
 
 revoke all on all tables in schema rollups, ledger, marts
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer;
 revoke all on all sequences in schema ledger
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer;
 revoke all on schema rollups, ledger, staging, intermediate, marts_build, marts
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer;
 
 grant usage on schema sketch to loader, dbt, gate, publisher, reader, maintainer;
 grant usage on schema calendar to dbt, gate, publisher, reader, alerter;
@@ -20,6 +20,9 @@ grant select, insert, update, delete on
 ledger.touched, ledger.cells, ledger.cursors, ledger.unpublished, ledger.loads, ledger.rejects, ledger.rejects_touched
 to loader;
 grant usage, select on sequence ledger.change_seq to loader;
+-- A repaired event that it meets in the lake it marks as met.
+grant select on ledger.repairs to loader;
+grant update (loaded_at) on ledger.repairs to loader;
 
 -- dbt: rollups to candidates.
 grant usage on schema rollups, ledger to dbt;
@@ -67,5 +70,11 @@ grant usage on schema marts, ledger, sketch to alerter;
 grant select on all tables in schema marts to alerter;
 grant select, insert, update on ledger.incidents to alerter;
 grant select, insert on ledger.reports to alerter;
+
+-- repairer: which rejected events were mended and sent again, and what is too old to be.
+grant usage on schema ledger to repairer;
+grant select on ledger.lake_floor to repairer;
+grant select, insert, update on ledger.repair_runs to repairer;
+grant select, insert, update, delete on ledger.repairs to repairer;
 
 -- tenants: what people of one tenant may read, each its own rows, is in row_security.sql.
