@@ -19,8 +19,8 @@ from stack.settings import StackSettings
 DATABASES = {"warehouse": "watershed", "catalog": "catalog", "airflow": "airflow", "superset": "superset"}
 """Databases and the role that owns each."""
 ROLES = (
-    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "catalog", "spark",
-    "airflow",
+    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "bookkeeper",
+    "catalog", "spark", "airflow",
     "superset",
 )  # fmt: skip
 TENANTS = "tenants"
@@ -38,6 +38,7 @@ MAY_CONNECT = {
         "lander",
         "maintainer",
         "alerter",
+        "bookkeeper",
         TENANTS,
     ),
     "catalog": ("catalog", "lander", "maintainer", "spark", "superset"),

@@ -18,6 +18,7 @@ EXPECTED = {
     "daily_report",
     "finish_reports",
     "mail_report",
+    "reconcile_books",
 }
 Facts = dict[str, Any]
 
