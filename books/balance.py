@@ -39,7 +39,7 @@ def counting(contract: Contract) -> tuple[str, ...] | None:
 
 
 def due(connection: psycopg.Connection, since: datetime | None) -> list[datetime]:
-    """Hours to balance: touched, not in balance yet, changed by receipts, or waiting for the load; the newest first.
+    """Hours to balance: touched, not in balance yet, changed by receipts, waiting for the load, or young; newest first.
 
     ``since``: when the last reconciliation began; None: every hour that anything is known of.
     """
@@ -57,7 +57,7 @@ def due(connection: psycopg.Connection, since: datetime | None) -> list[datetime
             """
             select received_hour from ledger.books_touched
             union select received_hour from ledger.books
-            where not (closed and balanced and not_loaded = 0)
+            where not (closed and balanced and not_loaded = 0) or received_hour > now() - interval '3 hours'
             union select received_hour from ledger.receipt_cells where updated_at > %(since)s
             union
             select c.received_hour from ledger.touched as t

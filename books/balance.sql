@@ -35,7 +35,7 @@ by_collector as (
         k.tenant,
         k.received_hour,
         c.collector_id is not null as known,
-        int8multirange(int8range(coalesce(c.assigned, 0) + 1, null)) as beyond,
+        int8multirange(int8range(least(coalesce(c.assigned, 0), 9223372036854775806) + 1, null)) as beyond,
         coalesce(c.void, '{}') as void,
         coalesce(c.in_doubt, '{}') as in_doubt,
         coalesce(s.accepted, 0) as accepted,

@@ -15,15 +15,16 @@ import psycopg
 from collector.land_quality import Receipt
 from collector.ranges import multirange
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 _Sequence = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 2)]
 
 
 class Cell(msgspec.Struct, gc=False):
     """Counts of one tenant, type and hour of receipt; ``event_type`` is None where none could be told."""
 
-    tenant: str
-    event_type: str | None
+    tenant: _Name
+    event_type: _Name | None
     received_hour: Annotated[datetime, msgspec.Meta(tz=True)]
     accepted: _Count
     rejected: _Count
@@ -48,11 +49,20 @@ def said(cells: bytes | str, void: bytes | str, in_doubt: bytes | str) -> Said:
 
     :raises ValueError: one of them is not as the collector writes it.
     """
-    return Said(_cells(cells), multirange(_ranges(void)), multirange(_ranges(in_doubt)))
+    return Said(_cells(cells), _multirange(void), _multirange(in_doubt))
+
+
+def _multirange(text: bytes | str) -> str:
+    ranges = _ranges(text)
+    if any(first > last for first, last in ranges):
+        raise ValueError("a range ends before it begins")
+    return multirange(ranges)
 
 
 def of_receipt(receipt: Receipt) -> Said:
     """See :func:`said`."""
+    if "\0" in receipt.collector_id:
+        raise ValueError("a collector_id that no collector has")
     return said(bytes(receipt.cells), bytes(receipt.void), bytes(receipt.in_doubt))
 
 
@@ -64,12 +74,15 @@ def fold(connection: psycopg.Connection[Any], collector_id: str, cells: Sequence
         insert into ledger.receipt_cells as c (
             collector_id, tenant, type, received_hour, accepted, rejected, minted
         )
-        select %(id)s, g.tenant, g.type, date_trunc('hour', g.hour, 'UTC'), g.accepted, g.rejected, g.minted
+        select
+            %(id)s, g.tenant, g.type, date_trunc('hour', g.hour, 'UTC') as hour,
+            max(g.accepted), max(g.rejected), max(g.minted)
         from unnest(
             %(tenants)s::text[], %(types)s::text[], %(hours)s::timestamptz[],
             %(accepted)s::bigint[], %(rejected)s::bigint[], %(minted)s::bigint[]
         ) as g (tenant, type, hour, accepted, rejected, minted)
-        order by g.hour, g.tenant, g.type
+        group by g.tenant, g.type, date_trunc('hour', g.hour, 'UTC')
+        order by hour, g.tenant, g.type
         on conflict (received_hour, tenant, type, collector_id) do update set
             accepted = greatest(c.accepted, excluded.accepted),
             rejected = greatest(c.rejected, excluded.rejected),

@@ -307,8 +307,8 @@ def test_rejections_are_booked_by_the_collectors_count_and_by_reason(stack, kit,
         return {
             "reject_id": str(uuid.uuid4()), "tenant": kit.tenant, "event_type": probe.contract.type,
             "stage": "collector", "received_at": row["received_at"], "collector_id": collector.id,
-            "sequence": row["sequence"], "reasons": json.dumps(reasons), "body": "{}", "body_encoding": "utf-8", "kafka_partition": 0,
-            "kafka_offset": row["sequence"], "land_seq": land_seq,
+            "sequence": row["sequence"], "reasons": json.dumps(reasons), "body": "{}", "body_encoding": "utf-8",
+            "kafka_partition": 0, "kafka_offset": row["sequence"], "land_seq": land_seq,
         } | changes  # fmt: skip
 
     rows = [
