@@ -9,6 +9,7 @@ import psycopg
 from books.contents import Contents
 from books.lake_files import Named, gone, named
 from spark_jobs.lake import Pinned
+from warehouse import rejects
 
 Read = Callable[[Named], Contents]
 
@@ -193,7 +194,22 @@ def _touch_hours(connection: psycopg.Connection, type_: str, file_ids: Sequence[
 
 
 def _touch_minutes(connection: psycopg.Connection, type_: str, file_ids: Sequence[int]) -> None:
-    """Have the minutes of files that came back recomputed: a load may have gone past them meanwhile."""
+    """Have what files that came back hold computed anew: a load may have gone past them meanwhile."""
+    if type_ == rejects.CURSOR:
+        connection.execute(
+            """
+            insert into ledger.rejects_touched (received_hour)
+            select distinct hour from ledger.lake_files as f
+            cross join generate_series(
+                f.day::timestamp at time zone 'UTC', (f.day + 1)::timestamp at time zone 'UTC' - interval '1 hour',
+                interval '1 hour'
+            ) as hour
+            where f.file_id = any(%s)
+            order by hour
+            on conflict (received_hour) do update set change_id = excluded.change_id, touched_at = now()
+            """,
+            (list(file_ids),),
+        )
     connection.execute(
         """
         insert into ledger.touched as t (type, tenant, minute, cause, received_from, events)

@@ -97,12 +97,11 @@ def gone(pinned: Pinned, paths: Iterable[str]) -> frozenset[str]:
 
 
 def _listed(io: PyArrowFileIO, folder: str) -> Iterator[str]:
-    scheme, _, place = io.parse_location(folder)
+    _, _, place = io.parse_location(folder)
     prefix = folder.removesuffix(place)
     for info in _files(io, folder).get_file_info(FileSelector(place, allow_not_found=True, recursive=True)):
         if info.type == FileType.File:
             yield prefix + info.path
-    del scheme
 
 
 def _is_there(io: PyArrowFileIO, path: str) -> bool:

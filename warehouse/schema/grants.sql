@@ -67,7 +67,7 @@ grant select, insert, update, delete on
 ledger.lake_files, ledger.file_ranges, ledger.file_minutes, ledger.held_minutes, ledger.books_touched, ledger.books,
 ledger.reconciliations
 to bookkeeper;
-grant insert, update on ledger.receipt_cells, ledger.collectors, ledger.touched to bookkeeper;
+grant insert, update on ledger.receipt_cells, ledger.collectors, ledger.touched, ledger.rejects_touched to bookkeeper;
 grant usage on sequence ledger.change_seq to bookkeeper;
 
 -- reader: dashboards and clients, finished numbers only.

@@ -22,11 +22,13 @@ from collector.land_receipts import ReceiptsLedger
 from collector.land_topic import Brokers, TopicInfo
 from collector.receipts import rfc3339
 from spark_jobs.load_rejects import load_rejects
+from warehouse import rejects
 from warehouse.claims import COMPLETE_IN_ROLLUPS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LATER = NOON + timedelta(days=1)
+REASONS = [{"pointer": "/data/status", "keyword": "type", "message": "is no number"}]
 Row = dict[str, Any]
 
 
@@ -122,11 +124,27 @@ class Kit:
         )
         return self.probe.watershed.execute(query).fetchone()["through"]
 
-    def files(self) -> dict[str, int]:
-        """The table's data files, with their rows."""
-        table = self.probe.catalog.load_table(self.probe.contract.table)
-        files = table.inspect.files().select(["file_path", "record_count"]).to_pylist()
-        return {file["file_path"]: file["record_count"] for file in files}
+    def rejection(self, row: Row, reasons: list[dict[str, str]], **changes: Any) -> Row:
+        return {
+            "reject_id": str(uuid.uuid4()), "tenant": self.tenant, "event_type": self.probe.contract.type,
+            "stage": "collector", "received_at": row["received_at"], "collector_id": row["collector_id"],
+            "sequence": row["sequence"], "reasons": json.dumps(reasons), "body": "{}", "body_encoding": "utf-8",
+            "kafka_partition": 0, "kafka_offset": row["sequence"],
+        } | changes  # fmt: skip
+
+    def reject(self, *rejections: Row) -> None:
+        """One commit of the lander of rejected events."""
+        table = ensure_table(self.probe.catalog, REJECTED_EVENTS)
+        land_seq = int(table.properties.get("watershed.land_seq", 0)) + 1
+        rows = [row | {"land_seq": land_seq} for row in rejections]
+        with table.transaction() as transaction:
+            transaction.append(pa.Table.from_pylist(rows, schema=arrow_schema_of(REJECTED_EVENTS.columns)))
+            transaction.set_properties({"watershed.land_seq": str(land_seq)})
+
+    def files(self, table: str | None = None) -> set[str]:
+        """The data files that the table names."""
+        found = self.probe.catalog.load_table(table or self.probe.contract.table)
+        return set(found.inspect.files()["file_path"].to_pylist())
 
     def delete(self, path: str) -> bytes:
         """Delete a lake object by hand; gives what it held."""
@@ -298,27 +316,12 @@ def test_rejections_are_booked_by_the_collectors_count_and_by_reason(stack, kit,
     accepted = [collector.take(kit.row(arrival(event=n))) for n in range(2)]
     refused = [collector.take(kit.row(arrival()), answered=False) for _ in range(3)]
     probe.land(accepted[:1])
-    poison = {**accepted[1], "received_at": accepted[1]["received_at"].isoformat(), "occurred_at": None}
-    reasons = [{"pointer": "/data/status", "keyword": "type", "message": "is no number"}]
-    table = ensure_table(probe.catalog, REJECTED_EVENTS)
-    land_seq = int(table.properties.get("watershed.land_seq", 0)) + 1
-
-    def reject(row: Row, **changes: Any) -> Row:
-        return {
-            "reject_id": str(uuid.uuid4()), "tenant": kit.tenant, "event_type": probe.contract.type,
-            "stage": "collector", "received_at": row["received_at"], "collector_id": collector.id,
-            "sequence": row["sequence"], "reasons": json.dumps(reasons), "body": "{}", "body_encoding": "utf-8",
-            "kafka_partition": 0, "kafka_offset": row["sequence"], "land_seq": land_seq,
-        } | changes  # fmt: skip
-
-    rows = [
-        *map(reject, refused[:2]),
+    poison = {"received_at": accepted[1]["received_at"].isoformat()}
+    kit.reject(
+        *(kit.rejection(row, REASONS) for row in refused[:2]),
         # Set aside by a lander, hours later.
-        reject(accepted[1], stage="lander", received_at=NOON + 5 * HOUR, body=json.dumps(poison, default=str)),
-    ]
-    with table.transaction() as transaction:
-        transaction.append(pa.Table.from_pylist(rows, schema=arrow_schema_of(REJECTED_EVENTS.columns)))
-        transaction.set_properties({"watershed.land_seq": str(land_seq)})
+        kit.rejection(accepted[1], REASONS, stage="lander", received_at=NOON + 5 * HOUR, body=json.dumps(poison)),
+    )
     collector.say(rejected=3)
     probe.load()
     load_rejects([probe.contract], probe.settings)
@@ -340,9 +343,9 @@ def test_a_run_that_reads_part_of_the_files_judges_nothing_by_them(kit, probe, l
 
 
 def test_a_lake_object_deleted_by_hand_turns_its_hours_red_by_exactly_its_events(kit, probe, arrival):
-    collector, before = kit.collector(), set(kit.files())
+    collector, before = kit.collector(), kit.files()
     probe.land([collector.take(kit.row(arrival(event=1))), collector.take(kit.row(arrival(event=2, minute=59)))])
-    (gone,) = set(kit.files()) - before
+    (gone,) = kit.files() - before
     probe.land([collector.take(kit.row(arrival(event=3, minute=30)))])
     collector.say()
     probe.load()
@@ -376,12 +379,30 @@ def test_a_lake_object_deleted_by_hand_turns_its_hours_red_by_exactly_its_events
     assert probe.touched(kit.tenant) == []
 
 
+def test_rejections_of_a_missing_file_are_not_counted_anew_until_it_is_back(kit, probe, arrival):
+    collector, before = kit.collector(), kit.files(REJECTED_EVENTS.identifier)
+    kit.reject(kit.rejection(collector.take(kit.row(arrival()), answered=False), REASONS))
+    (gone,) = kit.files(REJECTED_EVENTS.identifier) - before
+    kit.reconcile()
+    count = "select sum(rejected)::int as n from ledger.rejects where tenant = %s"
+    assert load_rejects([probe.contract], probe.settings).hours_left == 0
+    held = kit.delete(gone)
+    assert kit.reconcile().files_missing == 1
+    rejects.touch(probe.watershed, [NOON, NOON + 30 * HOUR])
+    assert load_rejects([probe.contract], probe.settings).hours_left == 1, "the other day's hour is counted"
+    assert probe.query(count, kit.tenant) == [{"n": 1}], "not counted too small"
+    kit.put_back(gone, held)
+    kit.reconcile()
+    assert load_rejects([probe.contract], probe.settings).hours_left == 0
+    assert probe.query(count, kit.tenant) == [{"n": 1}]
+
+
 def test_a_file_that_was_gone_before_anyone_read_it_is_loaded_when_it_is_back(kit, probe, arrival, landed):
     landed()
-    before = set(kit.files())
+    before = kit.files()
     collector = kit.collector()
     probe.land([collector.take(kit.row(arrival(event=9, minute=5)))])
-    (gone,) = set(kit.files()) - before
+    (gone,) = kit.files() - before
     held = kit.delete(gone)
     collector.say()
     kit.reconcile()
