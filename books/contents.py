@@ -58,10 +58,10 @@ def of_events(type_: str, rows: pa.Table) -> Contents:
         {
             "kind": pa.array([EVENT] * count, pa.string()),
             "type": pa.array([type_] * count, pa.string()),
-            "tenant": rows["tenant"].cast(pa.string()),
+            "tenant": _text(rows["tenant"]),
             "received_hour": _floor(rows["received_at"], "hour"),
-            "collector_id": rows["collector_id"].cast(pa.string()),
-            "sequence": rows["sequence"],
+            "collector_id": _text(rows["collector_id"]),
+            "sequence": rows["sequence"].combine_chunks(),
             "minute": _floor(rows["occurred_at"], "minute"),
         }
     )
@@ -102,16 +102,8 @@ def of_rejects(rows: pa.Table, bodies: Sequence[str | None], known_types: Collec
     return Contents(tuple(ranges(keyed)), (), _top(rows))
 
 
-_REJECTS = pa.schema(
-    [
-        ("kind", pa.string()),
-        ("type", pa.string()),
-        ("tenant", pa.string()),
-        ("received_hour", _STAMP),
-        ("collector_id", pa.string()),
-        ("sequence", pa.int64()),
-    ]
-)
+_TYPES: dict[str, pa.DataType] = {"received_hour": _STAMP, "sequence": pa.int64()}
+_REJECTS = pa.schema([(name, _TYPES.get(name, pa.string())) for name in (*_KEY, "sequence")])
 
 
 def ranges(rows: pa.Table) -> Iterator[Range]:
@@ -134,14 +126,18 @@ def ranges(rows: pa.Table) -> Iterator[Range]:
     ends = np.append(starts[1:], len(sequence))
     of_start = np.searchsorted(firsts, starts)
     of_end = np.searchsorted(firsts, ends)
-    keys = ordered.select(list(_KEY)).take(pa.array(starts)).to_pylist()
+    keys = ordered.select(list(_KEY)).take(pa.array(starts, pa.int64())).to_pylist()
     for key, start, end, a, b in zip(keys, starts, ends, of_start, of_end, strict=True):
         pairs = zip(sequence[firsts[a:b]].tolist(), sequence[lasts[a:b]].tolist(), strict=True)
         yield Range(**key, sequences=multirange(pairs), rows=int(end - start))
 
 
+def _text(column: "pa.ChunkedArray[Any]") -> "pa.Array[Any]":
+    return column.cast(pa.string()).combine_chunks()
+
+
 def _floor(column: "pa.ChunkedArray[Any]", unit: str) -> Any:
-    return pc.floor_temporal(column.cast(_STAMP), unit=unit)  # type: ignore[call-overload]
+    return pc.floor_temporal(column.cast(_STAMP).combine_chunks(), unit=unit)  # type: ignore[call-overload]
 
 
 def _top(rows: pa.Table) -> int:

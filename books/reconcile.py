@@ -116,8 +116,8 @@ class _Run:
             """,
             (self._settings.books_everything_hours,),
         ).fetchone()
-        since, all_is_due = row or (None, True)
-        self._done.everything = self._done.everything or all_is_due
+        since: datetime | None = row[0] if row else None
+        self._done.everything = self._done.everything or not row or bool(row[1])
         self._warehouse.execute(
             "insert into ledger.reconciliations (run_id, started_at, everything) values (%s, now(), %s)",
             (self._done.run_id, self._done.everything),
@@ -126,7 +126,7 @@ class _Run:
 
     def _known(self, types: Sequence[str], deadline: float) -> dict[str, Known]:
         """Index the tables of ``types``; gives what is known of those that the ledger now knows in full."""
-        landed = dict(self._warehouse.execute("select type, through from ledger.landed").fetchall())
+        landed: dict[str, datetime] = dict(self._warehouse.execute("select type, through from ledger.landed").fetchall())
         tables = {type_: REJECTS if type_ == rejects.CURSOR else self._contracts[type_].table for type_ in types}
         locations = metadata_locations(self._catalog, list(tables.values()))
         found = {}
