@@ -133,10 +133,11 @@ def _apart(
 ) -> list[tuple[str, str, datetime, int]]:
     """Minutes with rows of ``hours`` in which the rollup shows another number of events than the cells count.
 
-    Where old minutes were merged into quarter-hours there is nothing left to compare.
+    Where old minutes were merged into quarter-hours nothing is left to compare, nor of a type without a rollup yet.
     """
     measures = counting(contract)
-    if measures is None:
+    there = connection.execute("select to_regclass('rollups.' || quote_ident(%s))", (contract.rollup_table,)).fetchone()
+    if measures is None or not there or there[0] is None:
         return []
     total = sql.SQL(" + ").join(sql.SQL("r.{}").format(sql.Identifier(name)) for name in measures)
     query = sql.SQL(

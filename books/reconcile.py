@@ -126,7 +126,9 @@ class _Run:
 
     def _known(self, types: Sequence[str], deadline: float) -> dict[str, Known]:
         """Index the tables of ``types``; gives what is known of those that the ledger now knows in full."""
-        landed: dict[str, datetime] = dict(self._warehouse.execute("select type, through from ledger.landed").fetchall())
+        landed: dict[str, datetime] = dict(
+            self._warehouse.execute("select type, through from ledger.landed").fetchall()
+        )
         tables = {type_: REJECTS if type_ == rejects.CURSOR else self._contracts[type_].table for type_ in types}
         locations = metadata_locations(self._catalog, list(tables.values()))
         found = {}
