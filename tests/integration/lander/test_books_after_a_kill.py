@@ -19,7 +19,10 @@ TENANT = f"killed-{uuid.uuid4().hex[:8]}"
 
 @pytest.fixture
 def collector(world: World, tmp_path: Path) -> Iterator[CollectorProcess]:
-    """A real collector of the world's type that says nothing between its first receipt and its last."""
+    """A real collector of the world's type that says nothing between its first receipt and its last.
+
+    Closed at the end, and its dead predecessor with it: an open collector holds the promises of later tests back.
+    """
     made = CollectorProcess(
         {"KAFKA_BOOTSTRAP_SERVERS": world.servers},
         tmp_path / "collector",
@@ -29,9 +32,14 @@ def collector(world: World, tmp_path: Path) -> Iterator[CollectorProcess]:
     KeyFile(made.keys_file).create(TENANT, KeyKind.SERVER, secret=key)
     made.http.headers["Authorization"] = f"Bearer {key}"
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    if made.process is None or made.process.poll() is not None:
+        made.start(COLLECTOR_RECEIPT_SECONDS="0.5")
+    ids = [line["collector_id"] for line in made.logged() if line["event"] == "collecting"]
+    closed = "select 1 from ledger.collectors where collector_id = any(%s) and closed"
+    world.wait_for("dead ones are settled", lambda: len(world.ledger(closed, ids)) >= len(ids) - 1)
+    assert made.stop() == 0
     made.http.close()
+    world.wait_for("all are closed", lambda: len(world.ledger(closed, ids)) == len(ids))
 
 
 def balanced(stack: Any, world: World) -> dict[str, dict[str, int]]:
