@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from books.contents import EVENT, REJECTED, SET_ASIDE, of_events, of_rejects
@@ -48,6 +48,7 @@ def numbers(multirange: str) -> list[int]:
     return [n for first, last in pairs for n in range(first, last + 1)]
 
 
+@settings(deadline=None)
 @given(arrivals)
 def test_ranges_hold_the_set_of_sequences_of_each_hour_and_collector_and_no_other(
     rows: list[tuple[str, int, int, str, int]],
