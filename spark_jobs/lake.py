@@ -60,17 +60,24 @@ def pin(table: str, metadata_location: str, settings: SparkSettings) -> Pinned:
     )
 
 
-def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0, floor: datetime | None = None) -> NewRows:
+def new_rows(
+    pinned: Pinned,
+    land_seq: int,
+    sequence_number: int = 0,
+    floor: datetime | None = None,
+    without: Collection[str] = (),
+) -> NewRows:
     """What the rows with a ``land_seq`` above the given one touch, by tenant and minute.
 
     Read here and not by Spark: of a few new files three columns, found by the file statistics, cost a tenth of a query.
     ``sequence_number`` is that of a snapshot in which no row was above ``land_seq``: manifests that are not younger
     (Iceberg's specification, sequence number inheritance) are not opened, however many files have piled up in them.
+    ``without``: files that are missing; who finds them there again has their minutes touched.
     """
     parts: list[pa.Table] = []
     held = 0
     columns = ("tenant", "occurred_at", "received_at", "land_seq")
-    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number):
+    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number, without):
         if batch.num_rows:
             parts.append(_by_minute(batch, floor))
             held += parts[-1].num_rows
@@ -109,9 +116,16 @@ def minutes_of(
 
 
 def batches(
-    pinned: Pinned, row_filter: str, columns: Sequence[str], sequence_number: int = 0
+    pinned: Pinned,
+    row_filter: str,
+    columns: Sequence[str],
+    sequence_number: int = 0,
+    without: Collection[str] = (),
 ) -> Iterator[pa.RecordBatch]:
-    """``columns`` of the rows that ``row_filter`` takes, in manifests younger than ``sequence_number``."""
+    """``columns`` of the rows that ``row_filter`` takes, in manifests younger than ``sequence_number``.
+
+    The files ``without`` (paths) are not opened.
+    """
     snapshot = pinned.source.current_snapshot()
     if snapshot is None:
         return
@@ -119,7 +133,8 @@ def batches(
     younger = [m for m in snapshot.manifests(io) if m.sequence_number > sequence_number]
     if not younger:
         return
-    tasks = ManifestGroupPlanner(metadata, io, row_filter).plan_files(younger)
+    planned = ManifestGroupPlanner(metadata, io, row_filter).plan_files(younger)
+    tasks = [task for task in planned if task.file.file_path not in without]
     projection = metadata.schema().select(*columns)
     yield from ArrowScan(metadata, io, projection, parse(row_filter)).to_record_batches(tasks)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from contracts.model import Contract
 from spark_jobs.catalog import CATALOG
 from spark_jobs.lake import Pinned, ranges
 from spark_jobs.rollup import CELL, CELL_COUNTS, ROLLUP, ZERO_BUCKET, summed
+from spark_jobs.surviving import rows_of
 from warehouse.touched import Touched
 
 FEW_EVENTS = 100_000
@@ -22,22 +23,27 @@ FEW_EVENTS = 100_000
 _STAMP = pa.timestamp("us", tz="UTC")
 
 
-def recompute(
-    spark: SparkSession, contract: Contract, pinned: Pinned, claimed: Sequence[Touched], land_seq: int
+def recompute(  # noqa: PLR0917 - as its one caller has them
+    spark: SparkSession,
+    contract: Contract,
+    pinned: Pinned,
+    claimed: Sequence[Touched],
+    land_seq: int,
+    without: Collection[str] = (),
 ) -> tuple[pa.Table, pa.Table]:
-    """The rollup rows and the cells of ``claimed``, from the rows of ``pinned`` up to ``land_seq``."""
+    """The rollup rows and the cells of ``claimed``, from the rows of ``pinned`` up to ``land_seq``.
+
+    ``without``: files of the table that are missing, in which none of ``claimed`` has a row.
+    """
     pairs = pa.table(
         {
             "tenant": pa.array([t.tenant for t in claimed], pa.string()),
             "minute": pa.array([t.minute for t in claimed], _STAMP),
         }
     )
-    reader = spark.read
-    if pinned.snapshot_id is not None:
-        reader = reader.option("versionAsOf", str(pinned.snapshot_id))
     # A table without a snapshot was empty when it was pinned, whatever has landed since: of it no row is taken.
     rows = of_minutes(
-        reader.table(f"{CATALOG}.{contract.table}"),
+        _table(spark, contract, pinned, claimed, without),
         spark.createDataFrame(pairs),
         F.lit(False) if pinned.snapshot_id is None else _within(claimed),
         land_seq,
@@ -45,6 +51,17 @@ def recompute(
     few = sum(t.events for t in claimed) <= FEW_EVENTS
     rows = rows.coalesce(1) if few else rows.repartition("tenant", "minute")
     return split(summed(rows, contract, pinned.columns).toArrow(), contract)
+
+
+def _table(
+    spark: SparkSession, contract: Contract, pinned: Pinned, claimed: Sequence[Touched], without: Collection[str]
+) -> DataFrame:
+    if without and pinned.snapshot_id is not None:
+        return spark.createDataFrame(rows_of(pinned, [t.minute for t in claimed], without))
+    reader = spark.read
+    if pinned.snapshot_id is not None:
+        reader = reader.option("versionAsOf", str(pinned.snapshot_id))
+    return reader.table(f"{CATALOG}.{contract.table}")
 
 
 def of_minutes(rows: DataFrame, pairs: DataFrame, within: Column, land_seq: int) -> DataFrame:

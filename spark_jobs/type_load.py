@@ -18,6 +18,7 @@ from spark_jobs.recompute import recompute
 from spark_jobs.session import open_session
 from spark_jobs.settings import LoadSettings
 from warehouse import repairs, touched
+from warehouse.held import missing_files
 from warehouse.load_state import SESSION, State, change_horizon, states, type_lock
 from warehouse.loads import Load, write
 from warehouse.replace import replace
@@ -81,7 +82,8 @@ class TypeLoad:
         pinned = self._pin()
         if pinned is None:
             return
-        new = new_rows(pinned, state.land_seq, state.sequence_number, state.floor)
+        missing = missing_files(self._warehouse, self.contract.type)
+        new = new_rows(pinned, state.land_seq, state.sequence_number, state.floor, missing)
         self.load.land_seq_to = new.land_seq
         self.load.events_read = new.events
         self.load.minutes_touched = new.minutes.num_rows
@@ -126,7 +128,8 @@ class TypeLoad:
         )
         if not claimed or pinned is None:
             return False
-        rollup, cells = recompute(self._spark(), self.contract, pinned, claimed, self.load.land_seq_to)
+        missing = missing_files(self._warehouse, self.contract.type)
+        rollup, cells = recompute(self._spark(), self.contract, pinned, claimed, self.load.land_seq_to, missing)
         replace(self._warehouse, self.contract, claimed, rollup, cells)
         self.load.minutes_recomputed += len(claimed)
         self.load.rows_written += rollup.num_rows

@@ -147,7 +147,8 @@ def newest(
 ) -> list[Touched]:
     """The newest touched minutes up to ``horizon``, as many as fit both bounds, and at least one if there is any.
 
-    None below ``floor``: the lake no longer has what those minutes were made of.
+    None below ``floor``: the lake no longer has what those minutes were made of. None that is held: a file with events
+    of it is missing, and it would come out too small.
     """
     rows = connection.execute(
         """
@@ -157,7 +158,12 @@ def newest(
             select sum(l.landed) as landed from ledger.cells as l
             where l.type = t.type and l.tenant = t.tenant and l.minute = t.minute
         ) as c on true
-        where t.type = %s and t.change_id <= %s and t.minute >= coalesce(%s, '-infinity'::timestamptz)
+        where
+            t.type = %s and t.change_id <= %s and t.minute >= coalesce(%s, '-infinity'::timestamptz)
+            and not exists (
+                select from ledger.held_minutes as h
+                where h.type = t.type and h.tenant = t.tenant and h.minute = t.minute
+            )
         order by t.minute desc, t.tenant
         limit %s
         """,

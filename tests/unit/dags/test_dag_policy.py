@@ -24,6 +24,7 @@ EXPECTED = {
     "finish_reports",
     "mail_report",
     "repair_rejects",
+    "reconcile_books",
 }
 Facts = dict[str, Any]
 
@@ -138,7 +139,7 @@ def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) 
 
 def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
     rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
-    rooms |= {"lake maintain": "maintain", "report": "report"}
+    rooms |= {"lake maintain": "maintain", "report": "report", "books reconcile": "books"}
     rooms |= {"alerts check": "alerts", "alerts report": "mail_report", "repair": "repair"}
     seen = set()
     for name, found in tasks(facts):

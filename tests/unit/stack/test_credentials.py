@@ -19,6 +19,7 @@ HELD = {
     "load": {"s3_load_access", "s3_load_secret", "spark", "loader"},
     "maintain": {"s3_maintain_access", "s3_maintain_secret", "maintainer"},
     "repair": {"s3_load_access", "s3_load_secret", "spark", "repairer"},
+    "books": {"s3_load_access", "s3_load_secret", "spark", "bookkeeper"},
     "report": {"s3_report_access", "s3_report_secret", "reader"},
     "dbt": {"dbt"},
     "gate": {"gate"},
