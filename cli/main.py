@@ -30,6 +30,7 @@ ROOMS = {
     "notify": "notify.commands",
     "publish": "warehouse.marts_commands:publish",
     "report": "reports.commands",
+    "reprocess": "spark_jobs.reprocess_commands",
     "send": "collector.send_commands",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",

@@ -20,6 +20,11 @@ grant select, insert, update, delete on
 ledger.touched, ledger.cells, ledger.cursors, ledger.unpublished, ledger.loads, ledger.rejects, ledger.rejects_touched
 to loader;
 grant usage, select on sequence ledger.change_seq to loader;
+-- A reprocessing compares first, and puts what differs in place when no build run is between claim and publication.
+grant select on ledger.publications to loader;
+grant select, insert, update, delete on
+ledger.reprocesses, ledger.reprocess_types, ledger.reprocess_minutes, ledger.reprocess_rows
+to loader;
 
 -- dbt: rollups to candidates.
 grant usage on schema rollups, ledger to dbt;
@@ -56,6 +61,8 @@ grant usage on schema rollups, ledger to maintainer;
 grant select, insert, delete on all tables in schema rollups to maintainer;
 grant select on ledger.cursors, ledger.touched, ledger.unpublished to maintainer;
 grant select, insert, update on ledger.lake_floor to maintainer;
+-- What a reprocessing replaced is forgotten after its time.
+grant select, delete on ledger.reprocesses to maintainer;
 
 -- reader: dashboards and clients, finished numbers only.
 grant usage on schema marts to reader;
