@@ -16,6 +16,7 @@ REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
     "alerts": "alerts.commands",
+    "backup": "stack.backup_commands",
     "collectors": "collector.collectors_commands",
     "contracts": "contracts.commands",
     "demo": "demo.commands",

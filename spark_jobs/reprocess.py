@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -218,7 +218,7 @@ class _Comparison:
         if done is None:
             done = self._begin(span, contract, books)
         start = max(done.compared_through, books.floor or done.compared_through)
-        rows: Counter[object] = Counter()
+        rows: Counter[date | None] = Counter()
         for file in files_of(pinned.source):
             rows[file.day] += file.rows
         left = replace(span, start=start)
