@@ -16,6 +16,7 @@ REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
     "alerts": "alerts.commands",
+    "backup": "stack.backup_commands",
     "books": "books.commands",
     "collectors": "collector.collectors_commands",
     "contracts": "contracts.commands",
@@ -34,6 +35,7 @@ ROOMS = {
     "rejects": "rejects.commands",
     "repair": "rejects.repair_commands",
     "report": "reports.commands",
+    "reprocess": "spark_jobs.reprocess_commands",
     "send": "collector.send_commands",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",

@@ -23,6 +23,11 @@ grant usage, select on sequence ledger.change_seq to loader;
 -- A repaired event that it meets in the lake it marks as met.
 grant select on ledger.repairs to loader;
 grant update (loaded_at) on ledger.repairs to loader;
+-- A reprocessing compares first, and puts what differs in place when no build run is between claim and publication.
+grant select on ledger.publications to loader;
+grant select, insert, update, delete on
+ledger.reprocesses, ledger.reprocess_types, ledger.reprocess_minutes, ledger.reprocess_rows
+to loader;
 
 -- dbt: rollups to candidates.
 grant usage on schema rollups, ledger to dbt;
@@ -63,6 +68,8 @@ grant usage on schema rollups, ledger to maintainer;
 grant select, insert, delete on all tables in schema rollups to maintainer;
 grant select on ledger.cursors, ledger.touched, ledger.unpublished to maintainer;
 grant select, insert, update on ledger.lake_floor to maintainer;
+-- What a reprocessing replaced is forgotten after its time.
+grant select, delete on ledger.reprocesses to maintainer;
 
 -- bookkeeper: sets what was acknowledged against what landed and what is counted. It touches minutes whose file came back.
 grant usage on schema rollups, ledger to bookkeeper;

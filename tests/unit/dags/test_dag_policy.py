@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from jinja2 import Template
@@ -20,6 +21,7 @@ EXPECTED = {
     "rebuild_marts",
     "maintain_airflow",
     "maintain_lake",
+    "reprocess",
     "daily_report",
     "finish_reports",
     "mail_report",
@@ -139,7 +141,7 @@ def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) 
 
 def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
     rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
-    rooms |= {"lake maintain": "maintain", "report": "report", "books reconcile": "books"}
+    rooms |= {"reprocess": "load", "lake maintain": "maintain", "report": "report", "books reconcile": "books"}
     rooms |= {"alerts check": "alerts", "alerts report": "mail_report", "repair": "repair"}
     seen = set()
     for name, found in tasks(facts):
@@ -193,6 +195,21 @@ def test_a_report_is_of_the_day_that_its_run_is_called_by(facts: Facts) -> None:
     mailed = task(facts, "mail_report", "mail")["arguments"]
     assert mailed[mailed.index("--day") + 1] == "{{ day_of(dag_run) }}"
     assert "--if-possible" in mailed, "an installation without mail is not one that fails each night"
+
+
+def test_a_reprocessing_is_of_the_whole_day_of_its_run_and_changes_nothing_unless_it_was_asked_for(
+    facts: Facts,
+) -> None:
+    assert facts["dags"]["reprocess"]["timetable"] == "CronDataIntervalTimetable"
+    words = task(facts, "reprocess", "reprocess")["arguments"]
+    assert words[words.index("--from") + 1] == "{{ day_of(dag_run) }}"
+    assert words[words.index("--to") + 1] == "{{ day_after(dag_run) }}"
+    (choice,) = [word for word in words if "--apply" in word]
+    rendered = {
+        kind: Template(choice).render(dag_run=SimpleNamespace(run_type=kind))
+        for kind in ("scheduled", "backfill", "manual")
+    }
+    assert rendered == {"scheduled": "--dry-run", "backfill": "--apply", "manual": "--apply"}
 
 
 def test_the_dags_of_which_no_lineage_is_told_are_there_and_update_no_asset(facts: Facts) -> None:
