@@ -7,10 +7,10 @@ from the lake and compared with the rollups and the books.
   give the same numbers. **It fails where there is one**: its result names periods and measures, with the value there
   is and the one that the lake gives. Somebody changed rollups by hand, or code or a contract was changed and the days
   before were not computed with it yet.
-* **A run by backfill or by hand puts in place what differs**: *Trigger → Backfill*, or `airflow backfill create
-  --dag-id reprocess --from-date … --to-date … --reprocess-behavior completed`. Loads and builds go on meanwhile; at its
-  end a run waits until no build is between claim and publication, and then replaces all at once. `build_marts`
-  publishes it with restatements of closed periods, cause `reprocess`.
+* **A run by backfill or by hand puts in place what differs**: *Trigger → Backfill*, or `watershed stack airflow
+  backfill create --dag-id reprocess --from-date … --to-date … --reprocess-behavior completed`. Loads and builds go on
+  meanwhile; at its end a run waits until no build is between claim and publication, and then replaces all at once.
+  `build_marts` publishes it with restatements of closed periods, cause `reprocess`.
 * **Undo**: `./watershed reprocess --undo RUN` for thirty days, with the `run_id` of the task's result.
 * **Below the floor of the lake** nothing is computed; the result says of how many minutes that was so.
 * **Failed or killed**: the next try goes on where it was. That another reprocessing or a build run is at work passes.

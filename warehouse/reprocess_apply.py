@@ -123,6 +123,9 @@ _JUDGE: LiteralString = """
             when exists (
                 select from ledger.touched as t
                 where t.type = m.type and t.tenant = m.tenant and t.minute = m.minute
+            ) or exists (
+                select from ledger.held_minutes as h
+                where h.type = m.type and h.tenant = m.tenant and h.minute = m.minute
             ) then 'waiting'
             when s.state is distinct from m.was then 'newer'
             else 'replaced'
