@@ -16,6 +16,8 @@ REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
     "alerts": "alerts.commands",
+    "backup": "stack.backup_commands",
+    "books": "books.commands",
     "collectors": "collector.collectors_commands",
     "contracts": "contracts.commands",
     "demo": "demo.commands",
@@ -29,7 +31,11 @@ ROOMS = {
     "marts": "warehouse.marts_commands",
     "notify": "notify.commands",
     "publish": "warehouse.marts_commands:publish",
+    "rehearse": "rejects.rehearse_commands",
+    "rejects": "rejects.commands",
+    "repair": "rejects.repair_commands",
     "report": "reports.commands",
+    "reprocess": "spark_jobs.reprocess_commands",
     "send": "collector.send_commands",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",

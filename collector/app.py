@@ -16,7 +16,7 @@ from collector.limits import Buckets, Network, client_address
 from collector.metrics import Metrics
 from collector.parse import Limits, Refused, media_type, parse, read_body
 from collector.publish import Publisher
-from collector.receipts import ReceiptBook, ReceiptsFull
+from collector.receipts import ReceiptBook, ReceiptsFull, hour_of
 from collector.verdict import Accepted, Judge, Rejected, Source
 from runtime import log
 
@@ -127,16 +127,27 @@ class App:
         try:
             return await self._take(scope, exchange)
         except (Refused, Wait, Unavailable) as reason:
+            if isinstance(reason, Refused):
+                self._book_refusal()
             return refusal(reason)
         except ReceiptsFull as full:
-            self.refusing = f"the receipts are full: {full}; restart the collector"
-            _log.error("no more events are taken", reason=self.refusing)
-            return refusal(Unavailable(self.refusing))
+            return refusal(self._full(full))
         except Exception:
             _log.exception("a request failed", path=scope.path)
             return 500, JSON, problem("internal", "the collector failed on this request; its log says why")
         finally:
             self.in_flight -= 1
+
+    def _book_refusal(self) -> None:
+        try:
+            self._book.refuse(hour_of(self.now_us()))
+        except ReceiptsFull as full:
+            self._full(full)  # the answer is the same; that of the next event is not
+
+    def _full(self, full: ReceiptsFull) -> Unavailable:
+        self.refusing = f"the receipts are full: {full}; restart the collector"
+        _log.error("no more events are taken", reason=self.refusing)
+        return Unavailable(self.refusing)
 
     async def _take(self, scope: Scope, exchange: Exchange) -> Answer:
         headers = scope.headers

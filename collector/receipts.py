@@ -36,7 +36,7 @@ _TENANT, _TYPE, _HOUR, _COUNTS, _PUBLISHED = 0, 8, 16, 17, 20
 SUFFIX = ".receipts"
 
 CellKey = tuple[str, str, int]
-"""Tenant, event type (empty where it is not known), received hour (microseconds since 1970)."""
+"""Tenant, event type (each empty where it is not known), received hour (microseconds since 1970)."""
 Published = list[tuple[int, int, int, int]]
 """Cells as a receipt showed them: position, accepted, rejected, minted."""
 
@@ -150,6 +150,13 @@ class ReceiptBook:
         words[_ACKNOWLEDGED] = self._acknowledged
         words[_FLIGHT_AT + 2 * slot + 1] = 0
         self._free.append(slot)
+
+    def refuse(self, hour: int) -> None:
+        """Count a request that was refused whole, before there was an event: of no tenant, no type, and no sequence.
+
+        :raises ReceiptsFull: it is not counted.
+        """
+        self._words[_CELL_AT + self._position(("", "", hour)) * CELL_WORDS + _COUNTS + 1] += 1
 
     def snapshot(self, now_us: int, durable_through_us: int, *, closed: bool) -> tuple[dict[str, Any], Published]:
         """A receipt (the value of a ``collector_receipts`` message) and what of it to confirm once Kafka has it.

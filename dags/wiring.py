@@ -8,7 +8,7 @@ import logging
 import os
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,15 @@ def day_of(dag_run: Any) -> str:
     return str(start.astimezone(UTC).date())
 
 
-MACROS = {"run_uuid": run_uuid, "day_of": day_of}
+def day_after(dag_run: Any) -> str:
+    """The day after :func:`day_of`."""
+    return str(date.fromisoformat(day_of(dag_run)) + timedelta(days=1))
+
+
+MACROS = {"run_uuid": run_uuid, "day_of": day_of, "day_after": day_after}
 RUN_UUID = "{{ run_uuid(dag.dag_id, run_id) }}"
 DAY = "{{ day_of(dag_run) }}"
+DAY_AFTER = "{{ day_after(dag_run) }}"
 
 
 class ResultLink(BaseOperatorLink):

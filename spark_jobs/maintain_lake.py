@@ -21,7 +21,7 @@ from spark_jobs.catalog import catalog_dsn, metadata_locations, tables_in
 from spark_jobs.lake import Pinned, pin
 from spark_jobs.session import open_writing_session
 from spark_jobs.settings import MaintainSettings
-from warehouse import lake_floor
+from warehouse import lake_floor, reprocess_runs
 from warehouse.downsample import downsample
 from warehouse.load_state import SESSION, Busy, type_lock
 
@@ -63,6 +63,7 @@ class Summary:
     dry_run: bool
     tables: list[Maintained] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    reprocesses_forgotten: int = 0
     seconds: float = 0
 
     def as_json(self) -> dict[str, object]:
@@ -74,6 +75,7 @@ class Summary:
         return {
             "dry_run": self.dry_run,
             **{name: sum(getattr(t, name) for t in self.tables) for name in numbers},
+            "reprocesses_forgotten": self.reprocesses_forgotten,
             "tables": [t.as_json() for t in self.tables],
             "failed": self.failed,
             "seconds": round(self.seconds, 3),
@@ -104,6 +106,8 @@ def maintain(
             except Exception as error:
                 logger.exception("maintenance failed", table=table)
                 summary.failed[table] = f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+        keep = timedelta(days=settings.reprocess_keep_days)
+        summary.reprocesses_forgotten = reprocess_runs.forget(warehouse, keep, dry_run=dry_run)
     summary.seconds = time.monotonic() - started
     return summary
 

@@ -1,5 +1,6 @@
 """One event type while one run loads it: under its lock, step 1, then step 2 chunk by chunk."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -12,11 +13,12 @@ from pyspark.sql import SparkSession
 from contracts.model import Contract
 from runtime import log
 from spark_jobs.catalog import catalog_dsn, metadata_locations
-from spark_jobs.lake import Pinned, new_rows, pin
+from spark_jobs.lake import Pinned, minutes_of, new_rows, pin
 from spark_jobs.recompute import recompute
 from spark_jobs.session import open_session
 from spark_jobs.settings import LoadSettings
-from warehouse import touched
+from warehouse import repairs, touched
+from warehouse.held import missing_files
 from warehouse.load_state import SESSION, State, change_horizon, states, type_lock
 from warehouse.loads import Load, write
 from warehouse.replace import replace
@@ -80,7 +82,8 @@ class TypeLoad:
         pinned = self._pin()
         if pinned is None:
             return
-        new = new_rows(pinned, state.land_seq, state.sequence_number, state.floor)
+        missing = missing_files(self._warehouse, self.contract.type)
+        new = new_rows(pinned, state.land_seq, state.sequence_number, state.floor, missing)
         self.load.land_seq_to = new.land_seq
         self.load.events_read = new.events
         self.load.minutes_touched = new.minutes.num_rows
@@ -95,7 +98,12 @@ class TypeLoad:
             metadata_location=pinned.metadata_location,
             through=state.landed_through,
             late_after=timedelta(minutes=self._settings.load_late_minutes),
+            repaired=self._repaired(pinned, state) if new.events else touched.NONE_REPAIRED,
         )
+
+    def _repaired(self, pinned: Pinned, state: State) -> Mapping[tuple[str, str], datetime]:
+        awaited = repairs.awaited(self._warehouse, self.contract.type)
+        return minutes_of(pinned, awaited, state.land_seq, state.sequence_number) if awaited else touched.NONE_REPAIRED
 
     def _pin(self) -> Pinned | None:
         """The table as it is now, or None while it does not exist; its metadata is read again only when it changed."""
@@ -120,7 +128,8 @@ class TypeLoad:
         )
         if not claimed or pinned is None:
             return False
-        rollup, cells = recompute(self._spark(), self.contract, pinned, claimed, self.load.land_seq_to)
+        missing = missing_files(self._warehouse, self.contract.type)
+        rollup, cells = recompute(self._spark(), self.contract, pinned, claimed, self.load.land_seq_to, missing)
         replace(self._warehouse, self.contract, claimed, rollup, cells)
         self.load.minutes_recomputed += len(claimed)
         self.load.rows_written += rollup.num_rows

@@ -53,7 +53,7 @@ create table if not exists ledger.touched (
     primary key (type, tenant, minute)
 );
 create index if not exists touched_newest_first on ledger.touched (type, minute desc);
-comment on table ledger.touched is 'Minutes to recompute from the lake; the only way anything reaches the rollups.';
+comment on table ledger.touched is 'Minutes to recompute from the lake; what is not reprocessed as a whole reaches the rollups this way.';
 
 create table if not exists ledger.cells (
     type text not null,

@@ -20,6 +20,8 @@ FORBIDDEN = {
         "insert into ledger.collectors (collector_id) values ('x')",
         "delete from ledger.gate_results",
         "insert into ledger.publications (run_id) values (null)",
+        "update ledger.repairs set sent_at = now()",
+        "delete from ledger.repairs",
     ],
     "DBT_DSN": [
         "delete from rollups.page_view_minute",
@@ -74,6 +76,16 @@ FORBIDDEN = {
         "delete from ledger.landed",
         "delete from ledger.collectors",
         "select from ledger.cells",
+    ],
+    "REPAIRER_DSN": [
+        "select from rollups.page_view_minute",
+        "select from marts.region_hourly",
+        "select from ledger.cells",
+        "select from ledger.rejects",
+        "insert into ledger.touched (type) values ('x')",
+        "update ledger.lake_floor set floor = now()",
+        "delete from ledger.repair_runs",
+        "create table ledger.mine (x int)",
     ],
     "READER_DSN": [
         "select from rollups.page_view_minute",

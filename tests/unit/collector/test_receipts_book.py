@@ -50,6 +50,16 @@ def test_a_receipt_says_what_was_assigned_acknowledged_and_void(tmp_path: Path) 
     ]
 
 
+def test_a_request_that_was_refused_whole_is_counted_of_nobody_and_has_no_number(tmp_path: Path) -> None:
+    one = book(tmp_path)
+    one.refuse(NOW)
+    one.refuse(NOW)
+    receipt = shown(one)
+    (cell,) = receipt["cells"]
+    assert (cell["tenant"], cell["event_type"], cell["accepted"], cell["rejected"]) == ("", None, 0, 2)
+    assert (receipt["assigned"], receipt["acknowledged"]) == (0, 0)
+
+
 def test_what_is_at_work_is_in_doubt_until_it_is_settled(tmp_path: Path) -> None:
     one = book(tmp_path)
     first, _ = one.begin(2) or (0, 0)

@@ -92,6 +92,7 @@ def facts(folder: str) -> dict[str, Any]:
             "schedule": str(dag.schedule),
             "start": dag.start_date.isoformat() if dag.start_date else None,
             "assets": assets(dag.timetable),
+            "params": dag.params.dump(),
             "tasks": [describe(task) for task in dag.tasks],
         }
         for dag in bag.dags.values()

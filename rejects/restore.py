@@ -1,0 +1,88 @@
+"""From a rejection to the event that it was meant to be, under its own id and time. Pure.
+
+What is missing follows from the rejection alone, so that mending it again gives the very same event: what is sent twice
+counts once.
+"""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from collector.page_view import TYPE as PAGE_VIEW
+from collector.page_view import long_form
+from collector.parse import Unparseable, decode
+from collector.receipts import rfc3339
+from contracts.tenant import TENANT
+from contracts.validate import Violation
+from rejects.recipe import NotApplicable, Recipe
+from rejects.reject import Reject
+
+REPAIRED_IDS = uuid.UUID("0f7a5c6e-3c1d-5b52-9d7e-6a4f1e0c8b21")
+"""Namespace of the ids of events whose client gave none: the name in it is the rejection's id."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+STAMPS = ("tenant", "received_at", "collector_id", "sequence", "minted")
+"""What the collector adds to an event, and a lander's rejection still has: no repair changes any of it."""
+
+
+class Unrestorable(Exception):
+    """No event can be made of it; ``reasons`` say why."""
+
+    def __init__(self, *reasons: Violation) -> None:
+        super().__init__(str(reasons))
+        self.reasons = reasons
+
+
+def whose(reject: Reject) -> str:
+    """The tenant that a rejection belongs to, and its repaired event with it.
+
+    :raises Unrestorable: nothing says so.
+    """
+    if reject.tenant is None or TENANT.fullmatch(reject.tenant) is None:
+        raise Unrestorable(Violation("", "tenant", "nothing says whose event it is"))
+    return reject.tenant
+
+
+def restore(reject: Reject, recipe: Recipe) -> Any:
+    """The event: as it was sent, mended by ``recipe``, with an id and a time. It may still be one no contract takes.
+
+    The patch sees the text as the client sent it, so the short form of a page view too.
+
+    :raises Unrestorable: the text is no JSON, or the patch is not for it.
+    """
+    try:
+        value = decode(reject.body)
+    except Unparseable as error:
+        raise Unrestorable(Violation("", "json", str(error))) from error
+    if reject.stage == "lander" and isinstance(value, dict):
+        value = {name: given for name, given in value.items() if name not in STAMPS}
+    # A client who names no type, whose event has one all the same: the collector took it for the short form.
+    short = isinstance(value, dict) and "event_type" not in value and reject.event_type == PAGE_VIEW
+    try:
+        value = recipe.apply(value)
+    except NotApplicable as error:
+        raise Unrestorable(Violation("", "patch", str(error))) from error
+    if short and isinstance(value, dict) and "event_type" not in value:
+        value, reasons = long_form(value)
+        if reasons:
+            raise Unrestorable(*reasons)
+    return _with_identity(value, reject, recipe) if isinstance(value, dict) else value
+
+
+def _with_identity(event: dict[str, Any], reject: Reject, recipe: Recipe) -> dict[str, Any]:
+    given = dict(event)
+    if "event_id" not in given:
+        given["event_id"] = str(uuid.uuid5(REPAIRED_IDS, reject.reject_id))
+        given.setdefault("occurred_at", stamp(reject.received_at))
+    elif recipe.at_receipt:
+        given.setdefault("occurred_at", stamp(reject.received_at))
+    return given
+
+
+def stamp(when: datetime) -> str:
+    """An instant as the collector writes it."""
+    return rfc3339(microseconds(when))
+
+
+def microseconds(when: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (when - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,4 @@
+"""Why a minute or an hour changed. Of several causes the gravest is told."""
+
+CAUSES = ("load", "late", "reprocess", "repair", "erasure")
+"""The lightest first; any other (a rebuild, a time zone, a quiet day) is lighter than these."""
