@@ -11,11 +11,9 @@ from pyiceberg.io.pyarrow import ArrowScan, PyArrowFileIO
 from pyiceberg.manifest import DataFile, ManifestContent
 from pyiceberg.table import FileScanTask
 
-from spark_jobs.lake import Pinned
+from spark_jobs.lake import Pinned, newest_commit
 
 _EPOCH = date(1970, 1, 1)
-LAND_SEQ = "watershed.land_seq"
-"""The table's property with the counter of its lander."""
 
 
 class NotUnderstood(Exception):
@@ -50,7 +48,7 @@ def named(pinned: Pinned, known_manifests: Collection[str]) -> Snapshot:
 
     :raises NotUnderstood: rows were deleted by files of deletes: what a data file holds is then not what counts.
     """
-    land_seq = int(pinned.source.properties.get(LAND_SEQ, 0))
+    land_seq = newest_commit(pinned)
     snapshot = pinned.source.current_snapshot()
     if snapshot is None:
         return Snapshot(frozenset(), (), land_seq)

@@ -1,10 +1,11 @@
 """The collector's own word on what it took: counters in a memory-mapped file that outlive a ``kill -9``.
 
 Layout, little-endian 64-bit words: a header of 512 words (magic, collector_id, started, assigned, acknowledged, closed,
-number of voids, number of cells, the flight that is being settled and ``acknowledged`` after it); :data:`FLIGHTS` pairs
-(first sequence, count) of requests at work, 0 when free; :data:`VOIDS` pairs (from, to); :data:`CELLS` cells of 32 words
-(tenant, type, received hour, three counters, the same three as last published, and the flight that last raised them
-with the three after it). A word is stored by one machine instruction, so a kill leaves old or new, never half.
+number of voids, number of cells, the flight that is being settled and ``acknowledged`` after it);
+:data:`FLIGHTS` pairs (first sequence, count) of requests at work, 0 when free; :data:`VOIDS` pairs (from, to);
+:data:`CELLS` cells of 32 words (tenant, type, received hour, three counters, the same three as last published, and the
+flight that last raised them with the three after it). A word is stored by one machine instruction, so a kill leaves old
+or new, never half.
 
 The order of the stores is the contract: ``assigned`` is raised and the flight noted before a message goes out;
 cells, voids and ``acknowledged`` are raised before the answer; the flight is freed last. What all of them will be is

@@ -22,8 +22,10 @@ from collector.land_receipts import ReceiptsLedger
 from collector.land_topic import Brokers, TopicInfo
 from collector.receipts import rfc3339
 from spark_jobs.load_rejects import load_rejects
-from warehouse import rejects
+from spark_jobs.load_rollups import load
+from warehouse import rejects, touched
 from warehouse.claims import COMPLETE_IN_ROLLUPS
+from warehouse.touched import newest
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -382,6 +384,35 @@ def test_a_lake_object_deleted_by_hand_turns_its_hours_red_by_exactly_its_events
     assert probe.touched(kit.tenant) == []
 
 
+def test_a_file_found_missing_while_a_load_is_at_its_minutes_makes_none_of_them_smaller(
+    kit, probe, arrival, monkeypatch
+):
+    collector, before = kit.collector(), kit.files()
+    probe.land([collector.take(kit.row(arrival(event=1)))])
+    (gone,) = kit.files() - before
+    probe.load()
+    collector.say()
+    kit.reconcile()
+    probe.land([collector.take(kit.row(arrival(event=2, second=1)))])
+    collector.say()
+    held: list[bytes] = []
+
+    def claim(*args: Any, **options: Any) -> Any:
+        claimed = newest(*args, **options)
+        held.append(kit.delete(gone))
+        assert kit.reconcile().files_missing == 1
+        return claimed
+
+    monkeypatch.setattr(touched, "newest", claim)
+    assert load([probe.contract], probe.settings).failed, "it has claimed the minute, and cannot read all of it"
+    monkeypatch.undo()
+    assert [r["seen"] for r in probe.rollup(kit.tenant)] == [1]
+    kit.put_back(gone, held[0])
+    kit.reconcile()
+    probe.load()
+    assert [r["seen"] for r in probe.rollup(kit.tenant)] == [2]
+
+
 def test_rejections_of_a_missing_file_are_not_counted_anew_until_it_is_back(kit, probe, arrival):
     collector, before = kit.collector(), kit.files(REJECTED_EVENTS.identifier)
     kit.reject(kit.rejection(collector.take(kit.row(arrival()), answered=False), REASONS))
@@ -402,16 +433,16 @@ def test_rejections_of_a_missing_file_are_not_counted_anew_until_it_is_back(kit,
 
 def test_a_file_that_was_gone_before_anyone_read_it_is_loaded_when_it_is_back(kit, probe, arrival, landed):
     landed()
-    before = kit.files()
     collector = kit.collector()
+    probe.land([collector.take(kit.row(arrival(event=10, minute=6)))])
+    before = kit.files()
     probe.land([collector.take(kit.row(arrival(event=9, minute=5)))])
     (gone,) = kit.files() - before
     held = kit.delete(gone)
     collector.say()
     kit.reconcile()
     assert kit.state()[1]["unlanded"] == 1
-    probe.land([collector.take(kit.row(arrival(event=10, minute=6)))])
-    collector.say()
+    # Nothing lands after it: the cursor has to pass its commit all the same.
     probe.load()
     assert [r["minute"].minute for r in probe.rollup(kit.tenant)] == [0, 1, 2, 6], "other minutes go on"
     kit.put_back(gone, held)
