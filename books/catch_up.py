@@ -11,9 +11,11 @@ import psycopg
 
 from books.settings import BooksSettings
 from collector import land_cells
+from runtime import log
 from spark_jobs.catalog import metadata_locations
 from spark_jobs.lake import batches, pin
 
+logger = log.get(__name__)
 TABLE = "quality.collector_receipts"
 _COLUMNS = (
     "collector_id", "assigned", "acknowledged", "void", "in_doubt", "cells", "durable_through", "closed", "at",
@@ -37,8 +39,13 @@ def catch_up(
     last: dict[str, dict[str, object]] = {}
     for batch in batches(pin(TABLE, location, settings), f"collector_id in ({names})", _COLUMNS):
         for row in batch.to_pylist():
+            try:
+                said = land_cells.said(row["cells"], row["void"], row["in_doubt"])
+            except ValueError as error:  # what no collector wrote: as little to be believed here as by the lander
+                logger.warning("a receipt in the lake says nothing", collector_id=row["collector_id"], why=str(error))
+                continue
             with connection.transaction():
-                land_cells.fold(connection, row["collector_id"], land_cells.said(row["cells"], "[]", "[]").cells)
+                land_cells.fold(connection, row["collector_id"], said.cells)
             found += 1
             before = last.get(row["collector_id"])
             if before is None or (row["land_seq"], row["kafka_offset"]) > (before["land_seq"], before["kafka_offset"]):

@@ -114,8 +114,8 @@ class ReceiptsLedger:
         try:
             receipt = self._decode(value or b"")
             said = land_cells.of_receipt(receipt)
-        except (msgspec.MsgspecError, ValueError):
-            return  # poison; its batch will say so and set it aside
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return  # poison: its batch sets aside what is no receipt; one whose parts are none lands, and says nothing
         connection.execute(
             """
             insert into ledger.collectors as c
