@@ -154,7 +154,7 @@ def _bounded(column: "pa.ChunkedArray[Any]") -> Any:
 
 
 def _floor(column: "pa.ChunkedArray[Any]", unit: str) -> Any:
-    return pc.floor_temporal(_bounded(column), unit=unit)
+    return pc.floor_temporal(_bounded(column), unit=unit)  # type: ignore[call-overload]
 
 
 def _top(rows: pa.Table) -> int:

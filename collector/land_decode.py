@@ -184,8 +184,8 @@ def _check_envelope(table: pa.Table) -> None:
         if pc.any(pc.match_substring(table[name], "\0")).as_py():
             raise ValueError(f"{name} has a NUL")
     for name in _INSTANTS.intersection(table.column_names):
-        year = pc.min_max(pc.year(table[name])).as_py()
-        if year["min"] is not None and not _YEARS[0] <= year["min"] <= year["max"] <= _YEARS[1]:
+        years = pc.year(table[name])
+        if table.num_rows and not _YEARS[0] <= pc.min(years).as_py() <= pc.max(years).as_py() <= _YEARS[1]:
             raise ValueError(f"{name} lies outside of the years {_YEARS[0]} to {_YEARS[1]}")
     if "sequence" in table.column_names:
         most = pc.max(table["sequence"]).as_py()

@@ -134,7 +134,12 @@ class ReceiptsLedger:
                 retired_because = case when c.closed and c.retired_by is null then null
                     else excluded.retired_because end,
                 void = excluded.void + coalesce(c.void, '{}'),
-                in_doubt = excluded.in_doubt
+                -- Of an older receipt, said again, nothing but what only rises.
+                in_doubt = case
+                    when (excluded.assigned, excluded.acknowledged) >= (c.assigned, c.acknowledged)
+                        then excluded.in_doubt
+                    else c.in_doubt
+                end
             """,
             {
                 "id": receipt.collector_id,
