@@ -10,6 +10,24 @@ from psycopg import IsolationLevel, sql
 
 from contracts.model import Contract
 
+_DONE = """
+    delete from ledger.books_touched as b
+    where
+        b.received_hour = any(%(hours)s)
+        and not exists (
+            select from ledger.lake_files as f
+            left join ledger.cursors as l on l.type = f.type
+            inner join ledger.file_minutes as m on m.file_id = f.file_id
+            inner join ledger.cells as c on c.type = f.type and c.tenant = m.tenant and c.minute = m.minute
+            where f.type = any(%(types)s) and f.land_seq > coalesce(l.land_seq, 0) and c.received_hour = b.received_hour
+        )
+        and not exists (
+            select from ledger.touched as t
+            inner join ledger.cells as c on c.type = t.type and c.tenant = t.tenant and c.minute = t.minute
+            where c.received_hour = b.received_hour
+        )
+"""
+"""Hours with rows of a minute that waits for the load stay: the winner may change, and so what other hours counted."""
 BALANCE = (Path(__file__).resolve().parent / "balance.sql").read_bytes()
 LOOK_BACK = timedelta(minutes=10)
 """A receipt's cells have the time at which their transaction began, and are seen when it ends."""
@@ -110,7 +128,7 @@ def balance(
                 values,
             )
             if types.keys() == {c.type for c in contracts}:
-                connection.execute("delete from ledger.books_touched where received_hour = any(%(hours)s)", values)
+                connection.execute(_DONE, values)
     finally:
         connection.isolation_level = None
     return ahead

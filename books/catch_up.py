@@ -6,15 +6,20 @@ the lake only. What they say is brought in by the same rule: counters only rise,
 """
 
 import json
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
 from books.settings import BooksSettings
 from collector import land_cells
+from runtime import log
 from spark_jobs.catalog import metadata_locations
 from spark_jobs.lake import batches, pin
 
+logger = log.get(__name__)
 TABLE = "quality.collector_receipts"
+_UNKNOWN_SINCE = timedelta(days=3)
 _COLUMNS = (
     "collector_id", "assigned", "acknowledged", "void", "in_doubt", "cells", "durable_through", "closed", "at",
     "retired", "land_seq", "kafka_offset",
@@ -27,18 +32,24 @@ def catch_up(
     """Fold in what the lake has of collectors that lack cells; gives how many receipts.
 
     Each is asked for once a day, and one that nobody knows while its events are not older; with ``everything`` all.
+    Of that one only receipts of the last days are read: a run comes every five minutes, and they are kept for years.
     """
-    lacking = _lacking(connection, everything=everything)
+    lacking, unknown = _lacking(connection, everything=everything)
     location = metadata_locations(catalog, [TABLE]).get(TABLE)
-    if not lacking or location is None:
+    if not (lacking or unknown) or location is None:
         return 0
-    names = ", ".join(f"'{name}'" for name in lacking)
+    since = None if everything else datetime.now(UTC) - _UNKNOWN_SINCE
     found = 0
     last: dict[str, dict[str, object]] = {}
-    for batch in batches(pin(TABLE, location, settings), f"collector_id in ({names})", _COLUMNS):
+    for batch in batches(pin(TABLE, location, settings), _filter(lacking, unknown, since), _COLUMNS):
         for row in batch.to_pylist():
+            try:
+                said = land_cells.said(row["cells"], row["void"], row["in_doubt"])
+            except ValueError as error:  # what no collector wrote: as little to be believed here as by the lander
+                logger.warning("a receipt in the lake says nothing", collector_id=row["collector_id"], why=str(error))
+                continue
             with connection.transaction():
-                land_cells.fold(connection, row["collector_id"], land_cells.said(row["cells"], "[]", "[]").cells)
+                land_cells.fold(connection, row["collector_id"], said.cells)
             found += 1
             before = last.get(row["collector_id"])
             if before is None or (row["land_seq"], row["kafka_offset"]) > (before["land_seq"], before["kafka_offset"]):
@@ -49,11 +60,24 @@ def catch_up(
     return found
 
 
-def _lacking(connection: psycopg.Connection, *, everything: bool) -> list[str]:
+def _filter(lacking: Collection[str], unknown: Collection[str], since: datetime | None) -> str:
+    """Which receipts to read: of collectors that lack cells all, of unknown ones those ``since``."""
+
+    def of(names: Collection[str]) -> str:
+        quoted = ", ".join(f"'{name}'" for name in names)
+        return f"collector_id in ({quoted})"
+
+    parts = [of(lacking)] if lacking else []
+    if unknown:
+        parts.append(of(unknown) if since is None else f"({of(unknown)} and at >= '{since.isoformat()}')")
+    return " or ".join(parts)
+
+
+def _lacking(connection: psycopg.Connection, *, everything: bool) -> tuple[list[str], list[str]]:
     """Collectors whose cells do not add up, and such as nobody has heard of though their events have landed."""
     rows = connection.execute(
         """
-        select c.collector_id
+        select c.collector_id, true
         from ledger.collectors as c
         left join lateral (
             select sum(r.accepted + r.rejected) as told from ledger.receipt_cells as r
@@ -63,14 +87,18 @@ def _lacking(connection: psycopg.Connection, *, everything: bool) -> list[str]:
             (%(all)s or coalesce(c.cells_sought_at, '-infinity') < now() - interval '1 day')
             and coalesce(r.told, 0) < c.acknowledged
         union
-        select distinct r.collector_id from ledger.file_ranges as r
+        select distinct r.collector_id, false from ledger.file_ranges as r
         where
             not exists (select from ledger.collectors as c where c.collector_id = r.collector_id)
             and (%(all)s or r.received_hour > now() - interval '1 day')
         """,
         {"all": everything},
     )
-    return [name for (name,) in rows if name.isalnum()]
+    found: tuple[list[str], list[str]] = ([], [])
+    for name, known in rows:
+        if name.isascii() and name.isalnum():
+            found[0 if known else 1].append(name)
+    return found
 
 
 def _introduce(connection: psycopg.Connection, row: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
 """What one data file holds, as the ledger keeps it: ranges of sequences, and rows by minute. Pure functions."""
 
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,14 @@ EVENT, REJECTED, SET_ASIDE = "event", "rejected", "set aside"
 EVENT_COLUMNS = ("tenant", "occurred_at", "received_at", "collector_id", "sequence", "land_seq")
 REJECT_COLUMNS = ("tenant", "event_type", "received_at", "collector_id", "sequence", "stage", "reasons", "land_seq")
 _STAMP = pa.timestamp("us", tz="UTC")
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, 23, 59, tzinfo=UTC)
+"""What Python and Postgres can both tell. A message that says other times never came from a collector."""
+_MOST = 2**63 - 2
+"""The greatest sequence in a set of Postgres, whose upper bound lies one beyond it."""
+_RECEIVED = re.compile(r'\{(?:"\w+":(?:"[^"\\]*"|\d+),)*?"received_at":"([^"\\]*)"')
+"""As the collector writes it: in its envelope, before what the client sent."""
+_NO_TEXT = "\ufffd"
+"""Instead of NUL, which Postgres has in no text, and no collector in a name."""
 _KEY = ("kind", "type", "tenant", "received_hour", "collector_id")
 
 
@@ -61,7 +70,7 @@ def of_events(type_: str, rows: pa.Table) -> Contents:
             "tenant": _text(rows["tenant"]),
             "received_hour": _floor(rows["received_at"], "hour"),
             "collector_id": _text(rows["collector_id"]),
-            "sequence": rows["sequence"].combine_chunks(),
+            "sequence": pc.min_element_wise(rows["sequence"].combine_chunks(), pa.scalar(_MOST, pa.int64())),
             "minute": _floor(rows["occurred_at"], "minute"),
         }
     )
@@ -78,6 +87,7 @@ def of_rejects(rows: pa.Table, bodies: Sequence[str | None], known_types: Collec
     collector counted it under: none where no contract has it. A rejection that names no sequence was in no receipt.
     """
     given = []
+    rows = rows.set_column(rows.column_names.index("received_at"), "received_at", _bounded(rows["received_at"]))
     for row, body in zip(rows.to_pylist(), bodies, strict=True):
         if row["collector_id"] is None or row["sequence"] is None:
             continue
@@ -85,17 +95,17 @@ def of_rejects(rows: pa.Table, bodies: Sequence[str | None], known_types: Collec
         type_ = row["event_type"] if row["event_type"] in known_types else ""
         received = row["received_at"]
         if aside:
-            received = _received(body) or received
+            received = min(max(_received(body) or received, _FIRST), _LAST)
         elif _names_no_type(row["reasons"]):
             type_ = ""
         given.append(
             {
                 "kind": SET_ASIDE if aside else REJECTED,
                 "type": type_,
-                "tenant": row["tenant"] or "",
+                "tenant": (row["tenant"] or "").replace("\0", _NO_TEXT),
                 "received_hour": received.replace(minute=0, second=0, microsecond=0),
-                "collector_id": row["collector_id"],
-                "sequence": row["sequence"],
+                "collector_id": row["collector_id"].replace("\0", _NO_TEXT),
+                "sequence": min(row["sequence"], _MOST),
             }
         )
     keyed = pa.Table.from_pylist(given, schema=_REJECTS)
@@ -133,11 +143,18 @@ def ranges(rows: pa.Table) -> Iterator[Range]:
 
 
 def _text(column: "pa.ChunkedArray[Any]") -> "pa.Array[Any]":
-    return column.cast(pa.string()).combine_chunks()
+    text: pa.Array[Any] = column.cast(pa.string()).combine_chunks()
+    return pc.replace_substring(text, pattern="\0", replacement=_NO_TEXT)
+
+
+def _bounded(column: "pa.ChunkedArray[Any]") -> Any:
+    first, last = (pa.scalar(instant, _STAMP).cast(pa.int64()) for instant in (_FIRST, _LAST))
+    stamps = column.cast(_STAMP).combine_chunks().cast(pa.int64())
+    return pc.min_element_wise(pc.max_element_wise(stamps, first), last).cast(_STAMP)
 
 
 def _floor(column: "pa.ChunkedArray[Any]", unit: str) -> Any:
-    return pc.floor_temporal(column.cast(_STAMP).combine_chunks(), unit=unit)  # type: ignore[call-overload]
+    return pc.floor_temporal(_bounded(column), unit=unit)  # type: ignore[call-overload]
 
 
 def _top(rows: pa.Table) -> int:
@@ -148,13 +165,19 @@ def _names_no_type(reasons: str) -> bool:
     """Whether the collector found no contract for it: it then counts it under no type, whatever contracts say today."""
     try:
         return any(r["pointer"] == "/event_type" and r["keyword"] == "enum" for r in json.loads(reasons))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return False
 
 
 def _received(body: str | None) -> datetime | None:
+    """When the collector received a message, by the message itself, also of one that was cut short to be kept."""
     try:
-        found = datetime.fromisoformat(json.loads(body or "")["received_at"])
-    except (ValueError, TypeError, KeyError):
+        said = json.loads(body or "")["received_at"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        cut = _RECEIVED.match(body or "")
+        said = cut.group(1) if cut else None
+    try:
+        found = datetime.fromisoformat(said)
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo else None

@@ -92,12 +92,16 @@ def keep(connection: psycopg.Connection, type_: str, file_id: int, contents: Con
         _touch_minutes(connection, type_, [file_id])
 
 
-def _read_manifests(connection: psycopg.Connection, type_: str) -> set[str]:
-    """Manifests of which every file was read."""
+def _read_manifests(connection: psycopg.Connection, type_: str) -> dict[str, int]:
+    """Manifests of which every known file was read, and how many those are."""
     rows = connection.execute(
-        "select manifest from ledger.lake_files where type = %s group by manifest having bool_and(read)", (type_,)
+        """
+        select manifest, count(*) from ledger.lake_files where type = %s and state <> 'expired'
+        group by manifest having bool_and(read)
+        """,
+        (type_,),
     )
-    return {manifest for (manifest,) in rows}
+    return dict(rows.fetchall())
 
 
 def _name(connection: psycopg.Connection, type_: str, files: Sequence[Named]) -> None:
@@ -230,7 +234,7 @@ def _forget_what_left(connection: psycopg.Connection, type_: str, manifests: lis
     rewrite is told from that by its rows, which are in other files then.
     """
     with connection.transaction():
-        connection.execute(
+        expired = connection.execute(
             """
             update ledger.lake_files as f set state = 'expired'
             where
@@ -251,8 +255,13 @@ def _forget_what_left(connection: psycopg.Connection, type_: str, manifests: lis
                                 and o.collector_id = r.collector_id and o.kind = r.kind and o.type = r.type
                         ), '{}')
                 )
+            returning f.file_id
             """,
             {"type": type_, "manifests": manifests},
+        ).fetchall()
+        # One that was missing, too: nothing is recomputed there any more.
+        connection.execute(
+            "delete from ledger.held_minutes where file_id = any(%s)", ([file_id for (file_id,) in expired],)
         )
         left = connection.execute(
             "select file_id from ledger.lake_files where type = %s and state <> 'expired' and not manifest = any(%s)",

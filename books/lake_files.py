@@ -1,6 +1,7 @@
 """Which data files a table of the lake names, which of their objects are there, and what a file holds."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -8,14 +9,13 @@ import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import ArrowScan, PyArrowFileIO
-from pyiceberg.manifest import DataFile, ManifestContent
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
 from pyiceberg.table import FileScanTask
 
-from spark_jobs.lake import Pinned
+from spark_jobs.lake import Pinned, newest_commit
 
 _EPOCH = date(1970, 1, 1)
-LAND_SEQ = "watershed.land_seq"
-"""The table's property with the counter of its lander."""
+_AT_ONCE = 16
 
 
 class NotUnderstood(Exception):
@@ -45,12 +45,14 @@ class Snapshot:
     land_seq: int
 
 
-def named(pinned: Pinned, known_manifests: Collection[str]) -> Snapshot:
-    """What the table's newest snapshot names.
+def named(pinned: Pinned, known_manifests: Mapping[str, int]) -> Snapshot:
+    """What the table's newest snapshot names. ``known_manifests``: of how many files of each everything is known.
+
+    One that names another number of files is opened: the table was set back to an older snapshot, or a row was lost.
 
     :raises NotUnderstood: rows were deleted by files of deletes: what a data file holds is then not what counts.
     """
-    land_seq = int(pinned.source.properties.get(LAND_SEQ, 0))
+    land_seq = newest_commit(pinned)
     snapshot = pinned.source.current_snapshot()
     if snapshot is None:
         return Snapshot(frozenset(), (), land_seq)
@@ -67,10 +69,14 @@ def named(pinned: Pinned, known_manifests: Collection[str]) -> Snapshot:
             entry.data_file,
         )
         for manifest in manifests
-        if manifest.manifest_path not in known_manifests
+        if known_manifests.get(manifest.manifest_path, 0) != _live(manifest)
         for entry in manifest.fetch_manifest_entry(io)
     )
     return Snapshot(frozenset(m.manifest_path for m in manifests), files, land_seq)
+
+
+def _live(manifest: ManifestFile) -> int:
+    return (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
 
 
 def _day(file: DataFile) -> date | None:
@@ -82,7 +88,7 @@ def _day(file: DataFile) -> date | None:
 def gone(pinned: Pinned, paths: Iterable[str]) -> frozenset[str]:
     """Those of ``paths`` whose objects are not there: not in the list of the table's folder, and asked for twice.
 
-    :raises OSError: the store is away, or refuses: then nothing is known.
+    :raises OSError: the store is away, refuses, or is another one: then nothing is known.
     """
     io = pinned.source.io
     if not isinstance(io, PyArrowFileIO):
@@ -90,9 +96,13 @@ def gone(pinned: Pinned, paths: Iterable[str]) -> frozenset[str]:
     wanted = set(paths)
     folder = f"{pinned.source.location()}/data"
     there = set(_listed(io, folder))
-    absent = {path for path in wanted if path not in there}
-    for _ in range(2):
-        absent = {path for path in absent if not _is_there(io, path)}
+    absent = [path for path in wanted if path not in there]
+    with ThreadPoolExecutor(_AT_ONCE) as askers:  # of a folder that is gone there may be very many
+        for _ in range(2):
+            found = list(askers.map(lambda path: _is_there(io, path), absent))
+            absent = [path for path, is_there in zip(absent, found, strict=True) if not is_there]
+    if absent and not _is_there(io, pinned.metadata_location):
+        raise OSError(f"{pinned.table}: {len(absent)} files are not in the store, and its metadata is not either")
     return frozenset(absent)
 
 

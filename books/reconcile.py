@@ -97,12 +97,16 @@ class _Run:
         wanted = [*self._contracts, rejects.CURSOR]
         known = self._known(wanted, deadline)
         hours = due(self._warehouse, None if everything else since)
+        ahead: list[str] = []
         for attempt in range(ATTEMPTS):
             ahead = self._balance(known, hours, deadline, count=not attempt)
             if not ahead:
                 break
             # A load read a commit that was not there when the files were listed: the types are looked at again.
             known |= self._known([*ahead, rejects.CURSOR], deadline)
+        if ahead or known.keys() != set(wanted):
+            # Not judged in full, and what made hours due is not forgotten with this run.
+            self._touch(due(self._warehouse, since) if since else hours)
         self._end()
 
     def _begin(self) -> datetime | None:

@@ -40,6 +40,7 @@ class Said:
     in_doubt: str
 
 
+_YEARS = range(1970, 9999)
 _cells = msgspec.json.Decoder(list[Cell]).decode
 _ranges = msgspec.json.Decoder(list[tuple[_Sequence, _Sequence]]).decode
 
@@ -49,7 +50,14 @@ def said(cells: bytes | str, void: bytes | str, in_doubt: bytes | str) -> Said:
 
     :raises ValueError: one of them is not as the collector writes it.
     """
-    return Said(_cells(cells), _multirange(void), _multirange(in_doubt))
+    try:
+        found = Said(_cells(cells), _multirange(void), _multirange(in_doubt))
+    except RecursionError as error:
+        raise ValueError("too many levels") from error
+    for cell in found.cells:
+        if cell.received_hour.year not in _YEARS:
+            raise ValueError(f"an hour of receipt that no clock shows: {cell.received_hour}")
+    return found
 
 
 def _multirange(text: bytes | str) -> str:

@@ -92,7 +92,7 @@ class EventDecoder(Decoder):
         """See :meth:`Decoder.newer_version`."""
         try:
             message = self._version.decode(value or b"")
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
         newer = message.event_type == self.contract.type and message.schema_version > self.contract.version
         return message.schema_version if newer else None

@@ -114,8 +114,8 @@ class ReceiptsLedger:
         try:
             receipt = self._decode(value or b"")
             said = land_cells.of_receipt(receipt)
-        except (msgspec.MsgspecError, ValueError):
-            return  # poison; its batch will say so and set it aside
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return  # poison: its batch sets aside what is no receipt; one whose parts are none lands, and says nothing
         connection.execute(
             """
             insert into ledger.collectors as c
@@ -134,7 +134,12 @@ class ReceiptsLedger:
                 retired_because = case when c.closed and c.retired_by is null then null
                     else excluded.retired_because end,
                 void = excluded.void + coalesce(c.void, '{}'),
-                in_doubt = excluded.in_doubt
+                -- Of an older receipt, said again, nothing but what only rises.
+                in_doubt = case
+                    when (excluded.assigned, excluded.acknowledged) >= (c.assigned, c.acknowledged)
+                        then excluded.in_doubt
+                    else c.in_doubt
+                end
             """,
             {
                 "id": receipt.collector_id,

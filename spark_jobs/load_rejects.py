@@ -117,10 +117,11 @@ class _Run:
 
         horizon = change_horizon(self._warehouse)
         pinned = self._pin()
+        missing = missing_files(self._warehouse, rejects.CURSOR)  # before, as in a load of events
         touched = rejects.newest(self._warehouse, horizon)
         if touched is None or pinned is None:
             return False
-        counts = count(pinned, touched.hour, labels, missing_files(self._warehouse, rejects.CURSOR))
+        counts = count(pinned, touched.hour, labels, missing)
         rejects.replace(self._warehouse, touched, counts)
         self._done.hours_counted += 1
         self._done.rows_written += len(counts)

@@ -126,6 +126,8 @@ create table if not exists ledger.books (
 );
 create index if not exists books_red on ledger.books (type, tenant, received_hour)
 where closed and not balanced and signed_off_at is null;
+create index if not exists books_at_work on ledger.books (received_hour)
+where not (closed and balanced and not_loaded = 0);
 comment on table ledger.books is
     'acknowledged = landed and unlanded; landed = counted + duplicates + collisions + erased + quarantined + not yet loaded.';
 comment on column ledger.books.closed is 'Everything received in the hour was to be in the lake when it was checked.';

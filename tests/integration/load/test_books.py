@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
+from books import reconcile as reconciling
 from books import show
+from books.balance import due
 from books.reconcile import Reconciled, reconcile
 from books.settings import BooksSettings
 from collector.lake import arrow_schema_of, ensure_table
@@ -21,9 +23,12 @@ from collector.land_quality import COLLECTOR_RECEIPTS, REJECTED_EVENTS
 from collector.land_receipts import ReceiptsLedger
 from collector.land_topic import Brokers, TopicInfo
 from collector.receipts import rfc3339
+from spark_jobs import type_load
 from spark_jobs.load_rejects import load_rejects
-from warehouse import rejects
+from spark_jobs.load_rollups import load
+from warehouse import rejects, touched
 from warehouse.claims import COMPLETE_IN_ROLLUPS
+from warehouse.touched import newest
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -50,6 +55,10 @@ class Collector:
         if answered:
             self._cells[row["received_at"].replace(minute=0, second=0, microsecond=0)] += 1
         return row | {"collector_id": self.id, "sequence": self.assigned}
+
+    def settle(self, row: Row) -> None:
+        """Answer an event that was taken without one."""
+        self._cells[row["received_at"].replace(minute=0, second=0, microsecond=0)] += 1
 
     def say(self, *, rejected: int = 0, **changes: Any) -> None:
         """Its last receipt, read by the lander."""
@@ -314,6 +323,111 @@ def test_receipts_that_were_read_before_cells_were_kept_are_found_in_the_lake(ki
     assert kit.state()[0] == "balances"
 
 
+def test_what_retention_deleted_goes_on_counting_as_landed_and_a_hand_that_deletes_does_not(kit, probe, arrival):
+    collector, day = kit.collector(), 24 * 60
+    probe.land([collector.take(kit.row(arrival(event=1, minute=-3 * day)))])
+    probe.land([collector.take(kit.row(arrival(event=2)))])
+    collector.say()
+    probe.load()
+    kit.reconcile()
+    whole = ("balances", {"acknowledged": 1, "landed": 1, "counted": 1})
+    assert (kit.state(NOON - 3 * 24 * HOUR), kit.state()) == (whole, whole)
+    floor = "insert into ledger.lake_floor (type, floor) values (%s, %s)"
+    probe.watershed.execute(floor, (probe.contract.type, NOON.replace(hour=0) - 24 * HOUR))
+    try:
+        probe.catalog.load_table(probe.contract.table).delete(f"tenant = '{kit.tenant}'")
+        kit.reconcile(everything=True)
+        assert kit.state(NOON - 3 * 24 * HOUR) == whole
+        assert kit.state()[0] == "red"
+        assert kit.state()[1]["unlanded"] == 1, "nobody's retention reaches it"
+    finally:
+        probe.watershed.execute("delete from ledger.lake_floor where type = %s", (probe.contract.type,))
+
+
+def test_a_load_ahead_of_the_files_that_are_known_has_them_looked_at_again(kit, probe, arrival, landed, monkeypatch):
+    collector, landings = landed(), 0
+
+    def meanwhile(*args: Any) -> Any:
+        nonlocal landings
+        landings += 1
+        probe.land([collector.take(kit.row(arrival(event=8)))])
+        collector.say()
+        probe.load()
+        return due(*args)
+
+    monkeypatch.setattr(reconciling, "due", meanwhile)
+    kit.reconcile()
+    assert landings == 1
+    assert kit.state() == ("balances", {"acknowledged": 4, "landed": 4, "counted": 4})
+
+
+def test_hours_that_could_not_be_judged_are_due_until_they_are(kit, probe, landed, monkeypatch):
+    landed()
+    kit.reconcile()
+
+    def away(*_: Any) -> Any:
+        raise OSError("the store is away")
+
+    probe.watershed.execute("insert into ledger.books_touched values (%s)", (NOON,))
+    monkeypatch.setattr(reconciling, "index", away)
+    assert set(reconcile([probe.contract], kit.settings).failed) == {probe.contract.table, REJECTED_EVENTS.identifier}
+    monkeypatch.undo()
+    waiting = probe.watershed.execute("select received_hour from ledger.books_touched").fetchall()
+    assert {"received_hour": NOON} in waiting
+    assert kit.state()[0] == "balances", "as they were"
+
+
+def test_an_hour_whose_event_is_no_longer_the_winner_is_balanced_again(kit, probe, arrival):
+    collector = kit.collector()
+    early = collector.take(kit.row(arrival(event=1, received_after=2)))
+    probe.land([collector.take(kit.row(arrival(event=1, received_after=3600)))])
+    collector.say()
+    probe.load()
+    kit.reconcile()
+    assert kit.state(NOON + HOUR)[1] == {"acknowledged": 1, "landed": 1, "counted": 1}
+    probe.land([early])
+    kit.reconcile()
+    probe.load()
+    kit.reconcile()
+    assert kit.state(NOON + HOUR) == ("balances", {"acknowledged": 1, "landed": 1, "duplicates": 1})
+    assert kit.state() == ("balances", {"acknowledged": 1, "landed": 1, "counted": 1})
+
+
+def test_an_older_receipt_that_is_said_again_brings_back_no_doubt(kit, probe, arrival):
+    collector = kit.collector()
+    row = collector.take(kit.row(arrival(event=1)), answered=False)
+    collector.say(in_doubt=[[1, 1]], closed=False)
+    older = collector.receipt() | {"in_doubt": [[1, 1]], "closed": False}
+    probe.land([row, collector.take(kit.row(arrival(event=2)))])
+    collector.settle(row)
+    collector.say()
+    collector.say(**older)
+    probe.load()
+    kit.reconcile()
+    assert kit.state() == ("balances", {"acknowledged": 2, "landed": 2, "counted": 2})
+
+
+def test_what_no_collector_says_in_the_lakes_receipts_stops_nothing(kit, probe, landed):
+    collector = landed()
+    probe.watershed.execute("delete from ledger.receipt_cells where collector_id = %s", (collector.id,))
+    table = ensure_table(probe.catalog, COLLECTOR_RECEIPTS)
+    rows = [
+        {"collector_id": collector.id, "assigned": 3, "acknowledged": 3, "void": "[]", "in_doubt": "[]", "closed": True}
+        | {
+            "durable_through": LATER,
+            "at": LATER,
+            "kafka_partition": 0,
+            "kafka_offset": 9,
+            "land_seq": 1,
+            "cells": cells,
+        }
+        for cells in ("5", "[" * 5_000, json.dumps(collector.receipt()["cells"]))
+    ]
+    table.append(pa.Table.from_pylist(rows, schema=arrow_schema_of(COLLECTOR_RECEIPTS.columns)))
+    kit.reconcile(everything=True)
+    assert kit.state() == ("balances", {"acknowledged": 3, "landed": 3, "counted": 3})
+
+
 def test_rejections_are_booked_by_the_collectors_count_and_by_reason(stack, kit, probe, arrival):
     collector = kit.collector()
     accepted = [collector.take(kit.row(arrival(event=n))) for n in range(2)]
@@ -382,6 +496,43 @@ def test_a_lake_object_deleted_by_hand_turns_its_hours_red_by_exactly_its_events
     assert probe.touched(kit.tenant) == []
 
 
+def test_a_file_found_missing_while_a_load_is_at_its_minutes_makes_none_of_them_smaller(
+    kit, probe, arrival, monkeypatch
+):
+    collector, before = kit.collector(), kit.files()
+    probe.land([collector.take(kit.row(arrival(event=1)))])
+    (gone,) = kit.files() - before
+    probe.load()
+    collector.say()
+    kit.reconcile()
+    probe.land([collector.take(kit.row(arrival(event=2, second=1)))])
+    collector.say()
+    held: list[bytes] = []
+    around: list[Any] = []
+
+    def claim(*args: Any, **options: Any) -> Any:
+        claimed = newest(*args, **options)
+        held.append(kit.delete(gone))
+        assert kit.reconcile().files_missing == 1
+        return claimed
+
+    def read(*given: Any) -> Any:
+        # As Spark says it in the end, after two minutes of trying anew.
+        around.append(given[-1])
+        raise FileNotFoundError("an object is gone")
+
+    monkeypatch.setattr(touched, "newest", claim)
+    monkeypatch.setattr(type_load, "recompute", read)
+    assert load([probe.contract], probe.settings).failed
+    monkeypatch.undo()
+    assert around == [frozenset()], "it has claimed the minute, and so must read all of it"
+    assert [r["seen"] for r in probe.rollup(kit.tenant)] == [1]
+    kit.put_back(gone, held[0])
+    kit.reconcile()
+    probe.load()
+    assert [r["seen"] for r in probe.rollup(kit.tenant)] == [2]
+
+
 def test_rejections_of_a_missing_file_are_not_counted_anew_until_it_is_back(kit, probe, arrival):
     collector, before = kit.collector(), kit.files(REJECTED_EVENTS.identifier)
     kit.reject(kit.rejection(collector.take(kit.row(arrival()), answered=False), REASONS))
@@ -402,16 +553,16 @@ def test_rejections_of_a_missing_file_are_not_counted_anew_until_it_is_back(kit,
 
 def test_a_file_that_was_gone_before_anyone_read_it_is_loaded_when_it_is_back(kit, probe, arrival, landed):
     landed()
-    before = kit.files()
     collector = kit.collector()
+    probe.land([collector.take(kit.row(arrival(event=10, minute=6)))])
+    before = kit.files()
     probe.land([collector.take(kit.row(arrival(event=9, minute=5)))])
     (gone,) = kit.files() - before
     held = kit.delete(gone)
     collector.say()
     kit.reconcile()
     assert kit.state()[1]["unlanded"] == 1
-    probe.land([collector.take(kit.row(arrival(event=10, minute=6)))])
-    collector.say()
+    # Nothing lands after it: the cursor has to pass its commit all the same.
     probe.load()
     assert [r["minute"].minute for r in probe.rollup(kit.tenant)] == [0, 1, 2, 6], "other minutes go on"
     kit.put_back(gone, held)

@@ -119,5 +119,47 @@ def test_poison_that_says_nothing_of_itself_is_in_no_set() -> None:
     assert of_rejects(rejects({"stage": "lander", "collector_id": None}), ["rubbish"], TYPES).ranges == ()
 
 
+@pytest.mark.parametrize(
+    "cut",
+    [
+        '{"event_id":"x","schema_version":1,"received_at":"2026-03-01T11:55:00.000000Z","minted":false,"data":{"a":"b',
+        '{"received_at":"2026-03-01T11:55:00.000000Z","data":' + "[" * 100_000,
+    ],
+)
+def test_of_a_message_that_cannot_be_read_whole_the_hour_is_known_by_its_envelope(cut: str) -> None:
+    (found,) = of_rejects(rejects({"stage": "lander"}), [cut], TYPES).ranges
+    assert found.received_hour == NOON - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"received_at": "0001-01-01T00:00:00+09:00"}',
+        '{"received_at": 5}',
+        '{"received_at": "2026-03-01T11:00:00"}',
+        "[" * 100_000,
+        '{"event_id":"x","data":{"received_at":"2026-03-01T11:55:00Z"',
+        None,
+    ],
+)
+def test_a_body_that_says_no_time_leaves_the_hour_in_which_it_was_set_aside(body: str | None) -> None:
+    (found,) = of_rejects(rejects({"stage": "lander"}), [body], TYPES).ranges
+    assert found.received_hour == NOON
+
+
+def test_what_postgres_cannot_hold_is_booked_as_nobodys_and_stops_nothing() -> None:
+    rows = events([("one", 0, 0, "a" * 16, 1), ("t\0", 0, 0, "b\0", 2**63 - 1)])
+    far = pa.array([NOON, None], STAMP).fill_null(pa.scalar(2**62, pa.int64()).cast(STAMP))
+    rows = rows.set_column(rows.column_names.index("received_at"), "received_at", far)
+    found = of_events("page_view", rows)
+    assert {(r.tenant, r.collector_id, r.sequences, r.received_hour.year) for r in found.ranges} == {
+        ("one", "a" * 16, "{[1,1]}", 2026),
+        ("t\ufffd", "b\ufffd", f"{{[{2**63 - 2},{2**63 - 2}]}}", 9998),
+    }
+    assert {m.tenant for m in found.minutes} == {"one", "t\ufffd"}
+    (rejected,) = of_rejects(rejects({"tenant": "t\0", "sequence": 2**63 - 1}), [None], TYPES).ranges
+    assert (rejected.tenant, rejected.sequences) == ("t\ufffd", f"{{[{2**63 - 2},{2**63 - 2}]}}")
+
+
 def test_a_file_without_rows_holds_nothing() -> None:
     assert of_events("page_view", events([])).ranges == ()

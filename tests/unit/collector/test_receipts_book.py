@@ -85,6 +85,53 @@ def test_counters_survive_a_kill_to_the_last_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+class Killed(BaseException):
+    pass
+
+
+class Dying:
+    """The words of a process that is killed before its next store when it has made ``stores``."""
+
+    def __init__(self, words: memoryview, stores: int) -> None:
+        self._words, self._left = words, stores
+
+    def __getitem__(self, at: int) -> int:
+        return int(self._words[at])
+
+    def __setitem__(self, at: int, value: int) -> None:
+        if not self._left:
+            raise Killed
+        self._left -= 1
+        self._words[at] = value
+
+
+@pytest.mark.parametrize("stores", range(26))
+def test_a_request_is_counted_or_in_doubt_wherever_a_kill_strikes_while_it_is_booked(
+    tmp_path: Path, stores: int
+) -> None:
+    one = book(tmp_path)
+    before, _ = one.begin(2) or (0, 0)
+    slot, _ = one.begin(5) or (0, 0)
+    one.settle(before, {CELL: (2, 0, 1)})
+    words = one._words
+    one._words = Dying(words, stores)  # type: ignore[assignment]
+    try:
+        one.settle(slot, {CELL: (3, 1, 2), ("acme", "", NOW): (0, 1, 0)})
+        answered = True
+    except Killed:
+        answered = False
+    reopened = ReceiptBook(one.path, os.open(one.path, os.O_RDWR))
+    receipt = shown(reopened)
+    counted = sum(cell["accepted"] + cell["rejected"] for cell in receipt["cells"])  # type: ignore[attr-defined]
+    assert counted == receipt["acknowledged"]
+    assert (counted, receipt["in_doubt"]) in ((7, []), (2, [[3, 7]]))
+    assert not answered or counted == 7
+    assert answered or stores < 25, "not every store was reached"
+    one._words = words
+    for each in (one, reopened):
+        each.close(remove=False)
+
+
 def test_the_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     one = book(tmp_path)
     assert list(ReceiptBook.orphans(tmp_path, never)) == []

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from collector.land_decode import Batch, Decoded
+from collector.land_decode import Batch, Decoded, Poison
 from collector.land_events import EventDecoder, keyed_hash
 from collector.land_quality import receipts_decoder, rejects_decoder
+from collector.land_rejects import rejection
 from contracts.model import Contract, FieldSpec
 from contracts.registry import Registry
 
@@ -79,6 +80,13 @@ def test_rows_are_sorted_by_the_time_they_occurred() -> None:
         (message(data={"region": 7, "page_name": "/"}), "type"),
         (message(data={"region": "DE", "page_name": "/", "nobody_knows_it": 1}), "additionalProperties"),
         (message(data=None), "type"),
+        (b'{"data": ' + b"[" * 100_000, "parse"),
+        # What Postgres or Python cannot hold: a load or the books would stop at it for ever.
+        (message(sequence=2**63 - 1), "type"),
+        (message(tenant="ac\0me"), "type"),
+        (message(collector_id="a\0"), "type"),
+        (message(received_at="9999-12-31T23:59:59-12:00"), "type"),
+        (message(occurred_at="0001-01-01T00:00:00+12:00"), "type"),
     ],
 )
 def test_poison_is_set_aside_and_its_neighbours_land(poison: Any, keyword: str) -> None:
@@ -214,3 +222,20 @@ def test_poison_in_the_rejects_is_set_aside_like_any_other() -> None:
     decoded = rejects_decoder().decode(batch(b"rubbish"))
     assert decoded.rows.num_rows == 0
     assert len(decoded.poison) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (json.dumps(message(7)).encode(), ("acme", "a" * 16, 7)),
+        (json.dumps(message(2**63 - 1, tenant="ac\0me")).encode(), (None, "a" * 16, None)),
+        (b'{"data": ' + b"[" * 100_000, (None, None, None)),
+        (None, (None, None, None)),
+    ],
+)
+def test_a_rejection_of_poison_says_no_more_of_it_than_can_be_landed(value: bytes | None, said: object) -> None:
+    poison = Poison(value, 0, 5, "type", "", "does not fit")
+    decoded = rejects_decoder().decode(batch(rejection("events.page_view", "id", poison, datetime.now(UTC))))
+    assert decoded.poison == ()
+    (row,) = decoded.rows.to_pylist()
+    assert (row["tenant"], row["collector_id"], row["sequence"]) == said

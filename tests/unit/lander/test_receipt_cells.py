@@ -30,6 +30,7 @@ def test_ranges_are_said_as_postgres_writes_them() -> None:
         {"cell": {"accepted": -1}},
         {"cell": {"rejected": 2**63}},
         {"cell": {"received_hour": "2026-11-29T14:00:00"}},
+        {"cell": {"received_hour": "9999-12-31T23:00:00-12:00"}},
         {"void": [[3, 1]]},
         {"void": [[0, 1]]},
         {"in_doubt": [[1, 2**63 - 1]]},
@@ -39,3 +40,8 @@ def test_ranges_are_said_as_postgres_writes_them() -> None:
 def test_what_no_collector_writes_is_refused_before_the_database_would(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         read(**wrong)
+
+
+def test_levels_without_end_are_refused_like_anything_else() -> None:
+    with pytest.raises(ValueError):
+        said('[{"nobody knows it": ' + "[" * 100_000, "[]", "[]")

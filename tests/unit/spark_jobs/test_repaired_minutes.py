@@ -53,3 +53,11 @@ def test_rows_up_to_the_cursor_and_the_same_id_of_another_tenant_are_not_they(pi
     assert minutes_of(pinned, ids(("acme", 1)), 1) == {}
     assert list(minutes_of(pinned, ids(("globex", 1)), 1)) == [("globex", str(uuid.UUID(int=1)))]
     assert minutes_of(pinned, ids(("acme", 1)), 2) == {}
+
+
+def test_a_file_that_is_missing_is_not_opened_for_them(pinned: Pinned) -> None:
+    (gone,) = (task.file.file_path for task in pinned.source.scan("land_seq = 1").plan_files())
+    Path(gone.removeprefix("file://")).unlink()
+    assert list(minutes_of(pinned, ids(("acme", 1), ("acme", 3)), 0, without={gone})) == [
+        ("acme", str(uuid.UUID(int=3)))
+    ]
