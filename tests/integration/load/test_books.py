@@ -233,6 +233,8 @@ def test_an_acknowledged_event_that_is_nowhere_is_red_until_someone_signs_it_off
     assert kit.state() == ("red", {"acknowledged": 4, "landed": 3, "unlanded": 1, "counted": 3})
     assert kit.complete_through() == NOON, "everything received before it is in the charts, and not beyond"
     asked = show.Asked(kit.tenant, probe.contract.type, NOON, NOON + HOUR, red=True)
+    (lost,) = show.lost(probe.watershed, asked)
+    assert (lost["collector_id"], lost["events"], lost["sequences"]) == (collector.id, 1, [[4, 4]])
     assert len(show.sign_off(probe.watershed, asked, "ann", "the disk of host 7 burnt")) == 1
     assert kit.complete_through() == THROUGH
     kit.reconcile(everything=True)
