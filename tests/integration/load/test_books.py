@@ -553,6 +553,27 @@ def test_rejections_of_a_missing_file_are_not_counted_anew_until_it_is_back(kit,
     assert probe.query(count, kit.tenant) == [{"n": 1}]
 
 
+def test_a_file_that_was_loaded_and_gone_before_the_books_read_it_shrinks_no_minute(kit, probe, arrival):
+    collector, before = kit.collector(), kit.files()
+    probe.land([collector.take(kit.row(arrival(event=1)))])
+    (gone,) = kit.files() - before
+    probe.load()
+    held = kit.delete(gone)
+    collector.say()
+    kit.reconcile()
+    assert kit.state()[0] == "red"
+    probe.land([collector.take(kit.row(arrival(event=n, minute=minute))) for n, minute in ((2, 0), (3, 1))])
+    collector.say()
+    probe.load()
+    assert {r["minute"].minute: r["seen"] for r in probe.rollup(kit.tenant)} == {0: 1, 1: 1}
+    kit.put_back(gone, held)
+    kit.reconcile()
+    probe.load()
+    assert {r["minute"].minute: r["seen"] for r in probe.rollup(kit.tenant)} == {0: 2, 1: 1}
+    kit.reconcile()
+    assert kit.state() == ("balances", {"acknowledged": 3, "landed": 3, "counted": 3})
+
+
 def test_a_file_that_was_gone_before_anyone_read_it_is_loaded_when_it_is_back(kit, probe, arrival, landed):
     landed()
     collector = kit.collector()
