@@ -477,6 +477,8 @@ def test_a_lake_object_deleted_by_hand_turns_its_hours_red_by_exactly_its_events
     assert done.files_missing == 1
     assert kit.state() == ("red", {"acknowledged": 3, "landed": 1, "unlanded": 2, "missing": 2, "counted": 3})
     assert probe.rollup(kit.tenant) == rollup, "nothing shrinks"
+    (lost,) = show.lost(probe.watershed, show.Asked(kit.tenant, probe.contract.type))
+    assert (lost["collector_id"], lost["events"], lost["sequences"]) == (collector.id, 2, [[1, 2]])
 
     # Minutes of the file, and one between them: its bounds hold all three.
     probe.land([collector.take(kit.row(arrival(event=n, minute=minute))) for n, minute in ((4, 0), (5, 30), (6, 40))])
