@@ -82,11 +82,15 @@ def show_command(  # noqa: PLR0917 - typer's
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the books by tenant, type and hour of receipt, and the files of the lake that are missing."""
+    """Show the books by tenant, type and hour of receipt, and the files of the lake that are missing.
+
+    Of closed hours that lack something also which numbers of which collectors are nowhere.
+    """
     start = _utc(first) or (None if red else datetime.now(UTC) - timedelta(days=1))
     asked = show.Asked(tenant, type_, start, _utc(before), red)
     with _said(), _connected() as connection:
         rows, missing = show.books(connection, asked), show.missing_files(connection)
+        lost = show.lost(connection, asked)
     console = Console(stderr=as_json, highlight=False)
     console.print(_grid(rows) if rows else "no hour of that kind")
     for file in missing:
@@ -96,8 +100,17 @@ def show_command(  # noqa: PLR0917 - typer's
             style="red",
             soft_wrap=True,
         )
+    for collector in lost:
+        ranges = ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in collector["sequences"])
+        more = ", …" if len(collector["sequences"]) == show.MOST_RANGES else ""
+        console.print(
+            f"nowhere: {collector['events']:,} events of collector {collector['collector_id']}: {ranges}{more}",
+            style="red",
+            soft_wrap=True,
+        )
     if as_json:
-        typer.echo(json.dumps({"books": show.as_json(rows), "missing_files": show.as_json(missing)}))
+        found = {"books": rows, "missing_files": missing, "nowhere": lost}
+        typer.echo(json.dumps({name: show.as_json(part) for name, part in found.items()}))
 
 
 @app.command("sign-off")

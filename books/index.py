@@ -1,15 +1,15 @@
 """``ledger.lake_files`` and what they hold, brought to what a table of the lake names now and what is really there."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
 from books.contents import Contents
 from books.lake_files import Named, gone, named
+from books.touch import touch_hours, touch_minutes
 from spark_jobs.lake import Pinned
-from warehouse import rejects
 
 Read = Callable[[Named], Contents]
 
@@ -44,8 +44,9 @@ def index(connection: psycopg.Connection, type_: str, pinned: Pinned, read: Read
     done = Indexed(type_, snapshot.land_seq)
     _name(connection, type_, snapshot.files)
     current = list(snapshot.manifests)
-    _note_gone(connection, type_, current, gone(pinned, _paths(connection, type_, current)), done)
     by_path = {file.path: file for file in snapshot.files}
+    absent = gone(pinned, _paths(connection, type_, current))
+    _note_gone(connection, type_, current, absent, by_path, done)
     unread = [(file_id, by_path[path]) for file_id, path in _unread(connection, type_, current)]
     for at, (file_id, file) in enumerate(unread):
         if time.monotonic() > deadline:
@@ -87,9 +88,9 @@ def keep(connection: psycopg.Connection, type_: str, file_id: int, contents: Con
         """,
         (contents.land_seq, file_id),
     ).fetchone()
-    _touch_hours(connection, type_, [file_id])
+    touch_hours(connection, type_, [file_id])
     if was is not None and was[0]:
-        _touch_minutes(connection, type_, [file_id])
+        touch_minutes(connection, type_, [file_id])
 
 
 def _read_manifests(connection: psycopg.Connection, type_: str) -> dict[str, int]:
@@ -139,11 +140,17 @@ def _unread(connection: psycopg.Connection, type_: str, manifests: list[str]) ->
     ).fetchall()
 
 
-def _note_gone(
-    connection: psycopg.Connection, type_: str, manifests: list[str], paths: Iterable[str], done: Indexed
+def _note_gone(  # noqa: PLR0917 - as its one caller has them
+    connection: psycopg.Connection,
+    type_: str,
+    manifests: list[str],
+    paths: Iterable[str],
+    named_anew: Mapping[str, Named],
+    done: Indexed,
 ) -> None:
     """Files whose objects went and came back: their hours, and the minutes that are held meanwhile."""
     absent = list(paths)
+    unread = [file for path in absent if (file := named_anew.get(path)) is not None]
     with connection.transaction():
         lost = connection.execute(
             """
@@ -173,58 +180,34 @@ def _note_gone(
             """,
             (type_, lost_ids),
         )
-        connection.execute("delete from ledger.held_minutes where file_id = any(%s)", (back_ids,))
-        _touch_hours(connection, type_, lost_ids + back_ids)
-        _touch_minutes(connection, type_, back_ids)
-    done.newly_missing, done.returned = len(lost_ids), len(back_ids)
-    done.missing = len(absent)
-
-
-def _touch_hours(connection: psycopg.Connection, type_: str, file_ids: Sequence[int]) -> None:
-    """Hours that the files' rows were received in, and those of other rows of the same minutes: a winner may change."""
-    connection.execute(
-        """
-        insert into ledger.books_touched as t (received_hour)
-        select received_hour from ledger.file_ranges where file_id = any(%(files)s)
-        union
-        select c.received_hour from ledger.file_minutes as m
-        inner join ledger.cells as c on c.type = %(type)s and c.tenant = m.tenant and c.minute = m.minute
-        where m.file_id = any(%(files)s)
-        order by 1
-        on conflict (received_hour) do update set touched_at = now()
-        """,
-        {"files": list(file_ids), "type": type_},
-    )
-
-
-def _touch_minutes(connection: psycopg.Connection, type_: str, file_ids: Sequence[int]) -> None:
-    """Have what files that came back hold computed anew: a load may have gone past them meanwhile."""
-    if type_ == rejects.CURSOR:
+        # What was never read here may have been loaded: then it counts in minutes within its bounds, and nobody knows
+        # in which.
         connection.execute(
             """
-            insert into ledger.rejects_touched (received_hour)
-            select distinct hour from ledger.lake_files as f
-            cross join generate_series(
-                f.day::timestamp at time zone 'UTC', (f.day + 1)::timestamp at time zone 'UTC' - interval '1 hour',
-                interval '1 hour'
-            ) as hour
-            where f.file_id = any(%s)
-            order by hour
-            on conflict (received_hour) do update set change_id = excluded.change_id, touched_at = now()
+            insert into ledger.held_minutes (type, tenant, minute, file_id)
+            select distinct %(type)s, c.tenant, c.minute, f.file_id
+            from unnest(%(paths)s::text[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[]) as n (path, first, last)
+            inner join ledger.lake_files as f on f.path = n.path and not f.read and f.file_id = any(%(lost)s)
+            inner join ledger.cells as c
+                on c.type = %(type)s
+                and c.minute between
+                    date_trunc('minute', coalesce(n.first, f.day::timestamp at time zone 'UTC'), 'UTC')
+                    and coalesce(n.last, (f.day + 1)::timestamp at time zone 'UTC')
+            on conflict do nothing
             """,
-            (list(file_ids),),
+            {
+                "type": type_,
+                "lost": lost_ids,
+                "paths": [file.path for file in unread],
+                "firsts": [file.first for file in unread],
+                "lasts": [file.last for file in unread],
+            },
         )
-    connection.execute(
-        """
-        insert into ledger.touched as t (type, tenant, minute, cause, received_from, events)
-        select %(type)s, m.tenant, m.minute, 'repair', min(m.received_hour), sum(m.rows)
-        from ledger.file_minutes as m where m.file_id = any(%(files)s)
-        group by m.tenant, m.minute
-        order by m.tenant, m.minute
-        on conflict (type, tenant, minute) do update set change_id = excluded.change_id, touched_at = now()
-        """,
-        {"files": list(file_ids), "type": type_},
-    )
+        connection.execute("delete from ledger.held_minutes where file_id = any(%s)", (back_ids,))
+        touch_hours(connection, type_, lost_ids + back_ids)
+        touch_minutes(connection, type_, back_ids)
+    done.newly_missing, done.returned = len(lost_ids), len(back_ids)
+    done.missing = len(absent)
 
 
 def _forget_what_left(connection: psycopg.Connection, type_: str, manifests: list[str]) -> int:
@@ -268,6 +251,6 @@ def _forget_what_left(connection: psycopg.Connection, type_: str, manifests: lis
             (type_, manifests),
         ).fetchall()
         ids = [file_id for (file_id,) in left]
-        _touch_hours(connection, type_, ids)
+        touch_hours(connection, type_, ids)
         connection.execute("delete from ledger.lake_files where file_id = any(%s)", (ids,))
     return len(ids)

@@ -3,14 +3,17 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType
+from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import ArrowScan, PyArrowFileIO
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
 from pyiceberg.table import FileScanTask
+from pyiceberg.types import TimestamptzType
 
 from spark_jobs.lake import Pinned, newest_commit
 
@@ -31,6 +34,9 @@ class Named:
     day: date | None
     rows: int
     source: DataFile
+    first: datetime | None = None
+    last: datetime | None = None
+    """Bounds of when its events occurred; None: its metadata do not say."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ def named(pinned: Pinned, known_manifests: Mapping[str, int]) -> Snapshot:
             _day(entry.data_file),
             entry.data_file.record_count,
             entry.data_file,
+            *_bounds(pinned, entry.data_file),
         )
         for manifest in manifests
         if known_manifests.get(manifest.manifest_path, 0) != _live(manifest)
@@ -83,6 +90,21 @@ def _day(file: DataFile) -> date | None:
     values = [file.partition[i] for i in range(len(file.partition))]
     value = values[0] if values else None
     return _EPOCH + timedelta(days=value) if isinstance(value, int) else value
+
+
+def _bounds(pinned: Pinned, file: DataFile) -> tuple[datetime | None, datetime | None]:
+    if "occurred_at" not in pinned.columns:
+        return None, None
+    field_id = pinned.source.schema().find_field("occurred_at").field_id
+
+    def told(bounds: Mapping[int, bytes] | None) -> datetime | None:
+        bound = (bounds or {}).get(field_id)
+        if bound is None:
+            return None
+        since_1970: Any = from_bytes(TimestamptzType(), bound)  # microseconds
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=since_1970)
+
+    return told(file.lower_bounds), told(file.upper_bounds)
 
 
 def gone(pinned: Pinned, paths: Iterable[str]) -> frozenset[str]:

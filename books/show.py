@@ -15,6 +15,9 @@ NUMBERS = (
 )  # fmt: skip
 """In the order of the two equations; see ledger.books."""
 
+MOST_RANGES = 50
+"""Of numbers of one collector that are nowhere."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -68,6 +71,48 @@ def missing_files(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
             group by f.file_id
             order by f.missing_since, f.path
             """
+        )
+        return cursor.fetchall()
+
+
+def lost(connection: psycopg.Connection[Any], asked: Asked) -> list[dict[str, Any]]:
+    """Of collectors that miss something in the books ``asked`` for: their numbers that are nowhere, as ranges.
+
+    Nowhere: handed out, neither void nor in doubt, and in no file that is there. A number has no hour before it lands,
+    so these are all of the collector's; of one that still runs the newest may be on their way. ``sequences`` are the
+    first ranges, ``events`` the number of all.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            f"""
+            select
+                n.collector_id, n.closed, n.seen_at, ledger.size(n.nowhere) as events,
+                array(
+                    select array[lower(r.r), upper(r.r) - 1] from unnest(n.nowhere) as r (r) order by 1 limit %(most)s
+                ) as sequences
+            from (
+                select
+                    c.collector_id, c.closed, c.seen_at,
+                    int8multirange(int8range(1, least(c.assigned, 9223372036854775806) + 1))
+                    - coalesce(c.void, '{{}}') - coalesce(c.in_doubt, '{{}}') - coalesce(h.sequences, '{{}}') as nowhere
+                from ledger.collectors as c
+                left join lateral (
+                    select range_agg(r.sequences) as sequences from ledger.file_ranges as r
+                    inner join ledger.lake_files as f on f.file_id = r.file_id and f.state <> 'missing'
+                    where r.collector_id = c.collector_id
+                ) as h on true
+                where c.collector_id in (
+                    select s.collector_id from ledger.receipt_cells as s
+                    inner join (
+                        select b.received_hour, b.tenant, b.type from ledger.books as b
+                        where closed and unlanded + rejected_unlanded > 0 and {_THESE}
+                    ) as b using (received_hour, tenant, type)
+                )
+            ) as n
+            where not isempty(n.nowhere)
+            order by n.collector_id
+            """.encode(),  # noqa: S608
+            {**asked.values(), "most": MOST_RANGES},
         )
         return cursor.fetchall()
 

@@ -233,6 +233,8 @@ def test_an_acknowledged_event_that_is_nowhere_is_red_until_someone_signs_it_off
     assert kit.state() == ("red", {"acknowledged": 4, "landed": 3, "unlanded": 1, "counted": 3})
     assert kit.complete_through() == NOON, "everything received before it is in the charts, and not beyond"
     asked = show.Asked(kit.tenant, probe.contract.type, NOON, NOON + HOUR, red=True)
+    (lost,) = show.lost(probe.watershed, asked)
+    assert (lost["collector_id"], lost["events"], lost["sequences"]) == (collector.id, 1, [[4, 4]])
     assert len(show.sign_off(probe.watershed, asked, "ann", "the disk of host 7 burnt")) == 1
     assert kit.complete_through() == THROUGH
     kit.reconcile(everything=True)
@@ -475,6 +477,8 @@ def test_a_lake_object_deleted_by_hand_turns_its_hours_red_by_exactly_its_events
     assert done.files_missing == 1
     assert kit.state() == ("red", {"acknowledged": 3, "landed": 1, "unlanded": 2, "missing": 2, "counted": 3})
     assert probe.rollup(kit.tenant) == rollup, "nothing shrinks"
+    (lost,) = show.lost(probe.watershed, show.Asked(kit.tenant, probe.contract.type))
+    assert (lost["collector_id"], lost["events"], lost["sequences"]) == (collector.id, 2, [[1, 2]])
 
     # Minutes of the file, and one between them: its bounds hold all three.
     probe.land([collector.take(kit.row(arrival(event=n, minute=minute))) for n, minute in ((4, 0), (5, 30), (6, 40))])
@@ -549,6 +553,27 @@ def test_rejections_of_a_missing_file_are_not_counted_anew_until_it_is_back(kit,
     kit.reconcile()
     assert load_rejects([probe.contract], probe.settings).hours_left == 0
     assert probe.query(count, kit.tenant) == [{"n": 1}]
+
+
+def test_a_file_that_was_loaded_and_gone_before_the_books_read_it_shrinks_no_minute(kit, probe, arrival):
+    collector, before = kit.collector(), kit.files()
+    probe.land([collector.take(kit.row(arrival(event=1)))])
+    (gone,) = kit.files() - before
+    probe.load()
+    held = kit.delete(gone)
+    collector.say()
+    kit.reconcile()
+    assert kit.state()[0] == "red"
+    probe.land([collector.take(kit.row(arrival(event=n, minute=minute))) for n, minute in ((2, 0), (3, 1))])
+    collector.say()
+    probe.load()
+    assert {r["minute"].minute: r["seen"] for r in probe.rollup(kit.tenant)} == {0: 1, 1: 1}
+    kit.put_back(gone, held)
+    kit.reconcile()
+    probe.load()
+    assert {r["minute"].minute: r["seen"] for r in probe.rollup(kit.tenant)} == {0: 2, 1: 1}
+    kit.reconcile()
+    assert kit.state() == ("balances", {"acknowledged": 3, "landed": 3, "counted": 3})
 
 
 def test_a_file_that_was_gone_before_anyone_read_it_is_loaded_when_it_is_back(kit, probe, arrival, landed):

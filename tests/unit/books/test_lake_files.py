@@ -73,3 +73,7 @@ def test_a_manifest_is_opened_again_only_where_another_number_of_its_files_is_kn
     manifest = max(known, key=lambda m: known[m])
     found = named(pinned, {**known, manifest: known[manifest] + 1}).files
     assert {file.path for file in found} == {f.path for f in everything.files if f.manifest == manifest}
+
+
+def test_a_file_says_between_which_times_its_events_occurred_before_it_is_read(pinned: Pinned) -> None:
+    assert {(file.first, file.last) for file in named(pinned, {}).files} == {(NOON, NOON)}
