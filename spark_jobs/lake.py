@@ -94,7 +94,11 @@ def new_rows(
 
 
 def minutes_of(
-    pinned: Pinned, events: Collection[tuple[str, str]], land_seq: int, sequence_number: int = 0
+    pinned: Pinned,
+    events: Collection[tuple[str, str]],
+    land_seq: int,
+    sequence_number: int = 0,
+    without: Collection[str] = (),
 ) -> dict[tuple[str, str], datetime]:
     """The minutes in which those of ``events`` (tenant, event_id) occurred that are among the rows above a cursor.
 
@@ -103,7 +107,7 @@ def minutes_of(
     found: dict[tuple[str, str], datetime] = {}
     wanted: pa.Array[Any] = pa.array([event_id for _, event_id in events], pa.string())
     columns = ("tenant", "event_id", "occurred_at")
-    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number):
+    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number, without):
         table = pa.Table.from_batches([batch])
         table = table.filter(pc.is_in(table["event_id"].cast(pa.string()), wanted))
         minutes = pc.floor_temporal(table["occurred_at"].cast(_STAMP), unit="minute")  # type: ignore[call-overload]

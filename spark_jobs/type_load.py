@@ -1,6 +1,6 @@
 """One event type while one run loads it: under its lock, step 1, then step 2 chunk by chunk."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -98,12 +98,16 @@ class TypeLoad:
             metadata_location=pinned.metadata_location,
             through=state.landed_through,
             late_after=timedelta(minutes=self._settings.load_late_minutes),
-            repaired=self._repaired(pinned, state) if new.events else touched.NONE_REPAIRED,
+            repaired=self._repaired(pinned, state, missing) if new.events else touched.NONE_REPAIRED,
         )
 
-    def _repaired(self, pinned: Pinned, state: State) -> Mapping[tuple[str, str], datetime]:
+    def _repaired(
+        self, pinned: Pinned, state: State, missing: Collection[str]
+    ) -> Mapping[tuple[str, str], datetime]:
         awaited = repairs.awaited(self._warehouse, self.contract.type)
-        return minutes_of(pinned, awaited, state.land_seq, state.sequence_number) if awaited else touched.NONE_REPAIRED
+        if not awaited:
+            return touched.NONE_REPAIRED
+        return minutes_of(pinned, awaited, state.land_seq, state.sequence_number, missing)
 
     def _pin(self) -> Pinned | None:
         """The table as it is now, or None while it does not exist; its metadata is read again only when it changed."""

@@ -53,3 +53,17 @@ def test_rows_up_to_the_cursor_and_the_same_id_of_another_tenant_are_not_they(pi
     assert minutes_of(pinned, ids(("acme", 1)), 1) == {}
     assert list(minutes_of(pinned, ids(("globex", 1)), 1)) == [("globex", str(uuid.UUID(int=1)))]
     assert minutes_of(pinned, ids(("acme", 1)), 2) == {}
+
+
+def test_a_missing_file_is_not_opened_and_the_others_are_read(pinned: Pinned) -> None:
+    (first,) = (path for path in files(pinned) if minutes_of(pinned, ids(("acme", 3)), 0, without={path}))
+    Path(first.removeprefix("file://")).unlink()
+    assert list(minutes_of(pinned, ids(("acme", 1), ("acme", 3)), 0, without={first})) == [
+        ("acme", str(uuid.UUID(int=3)))
+    ]
+    with pytest.raises(FileNotFoundError):
+        minutes_of(pinned, ids(("acme", 1), ("acme", 3)), 0)
+
+
+def files(pinned: Pinned) -> list[str]:
+    return [task.file.file_path for task in pinned.source.scan().plan_files()]
