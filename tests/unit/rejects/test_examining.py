@@ -133,8 +133,8 @@ def test_a_repair_lets_nothing_in_that_the_key_could_not_have_sent_then() -> Non
 def test_what_would_land_where_nothing_is_counted_is_not_sent() -> None:
     kept = REGISTRY.newest("purchase").retention_days
     one = reject(purchase())
-    assert mended(one, by=examiner(RECEIVED + timedelta(days=kept, minutes=-1))).occurred_at == RECEIVED
-    assert reasons(one, by=examiner(RECEIVED + timedelta(days=kept, minutes=1))) == [("/occurred_at", "minimum")]
+    assert mended(one, by=examiner(RECEIVED + timedelta(days=kept, minutes=-11))).occurred_at == RECEIVED
+    assert reasons(one, by=examiner(RECEIVED + timedelta(days=kept, minutes=-9))) == [("/occurred_at", "minimum")]
     assert mended(one, by=examiner(purchase=RECEIVED)).occurred_at == RECEIVED
     assert reasons(one, by=examiner(purchase=RECEIVED + timedelta(days=1))) == [("/occurred_at", "minimum")]
     assert mended(one, by=examiner(signup=NOW)).occurred_at == RECEIVED
