@@ -10,7 +10,7 @@ from contracts.model import Contract
 NONE = "(none)"
 UNKNOWN = "(unknown)"
 UNREADABLE = "(unreadable)"
-_KEYWORD = re.compile(r"[A-Za-z_]{1,40}")
+_KEYWORD = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
 _OF_AN_EVENT = ("event_id", "event_type", "schema_version", "occurred_at", "data")
 _OF_A_STAMP = ("tenant", "received_at", "collector_id", "sequence", "minted")
 """Fields that the collector adds; what is wrong with one of them the lander says."""

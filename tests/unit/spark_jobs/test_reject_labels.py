@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.registry import Registry
@@ -61,6 +61,7 @@ def test_a_type_without_a_contract_has_no_name_of_its_own() -> None:
     assert [LABELS.event_type(each) for each in claimed] == ["purchase", "(unknown)", "(none)"]
 
 
+@example([{"pointer": "", "keyword": "_"}])
 @given(st.lists(st.fixed_dictionaries({"pointer": st.text(), "keyword": st.text()}), min_size=1))
 def test_nothing_else_that_was_sent_comes_through(given: list[dict[str, str]]) -> None:
     fields = {f.name for c in REGISTRY for f in c.fields}
