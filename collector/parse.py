@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # it is, without an __all__
 
-from collector.split import split
+from collector.split import BLANKS, split
 
 JSON_TYPES = frozenset({"application/json", ""})
 LINE_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
@@ -175,7 +175,7 @@ def parse(body: bytes, type_: str, limits: Limits) -> list[Parsed]:
     """
     if type_ in LINE_TYPES:
         return _lines(body, limits)
-    text = body.strip()
+    text = body.strip(BLANKS)
     if not text:
         raise Refused(400, "empty_body", "the body holds no event")
     try:
@@ -229,7 +229,7 @@ def _counted(elements: list[Any], limits: Limits) -> list[Any]:
 
 
 def _lines(body: bytes, limits: Limits) -> list[Parsed]:
-    lines = [line for line in body.split(b"\n") if line.strip()]
+    lines = [line for line in body.split(b"\n") if line.strip(BLANKS)]
     if len(lines) > limits.events:
         raise too_many(limits)
     if not lines:
