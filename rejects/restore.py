@@ -107,7 +107,8 @@ def _instant(value: Any) -> datetime | None:
 def _with_identity(event: dict[str, Any], reject: Reject, recipe: Recipe) -> dict[str, Any]:
     given = dict(event)
     if "event_id" not in given:
-        given["event_id"] = str(uuid.uuid5(REPAIRED_IDS, reject.reject_id))
+        own = reject.idempotent_id if "occurred_at" in given else None
+        given["event_id"] = own or str(uuid.uuid5(REPAIRED_IDS, reject.reject_id))
         given.setdefault("occurred_at", stamp(reject.received_at))
     elif recipe.at_receipt:
         given.setdefault("occurred_at", stamp(reject.received_at))

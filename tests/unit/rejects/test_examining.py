@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.validate import Violation
+from collector.keys import KeyKind, WriteKey
+from collector.verdict import Accepted, Judge, Source
+from contracts.validate import EventValidator, Violation
 from rejects.recipe import Recipe
-from rejects.restore import STAMPS
+from rejects.restore import STAMPS, microseconds
 from rejects.tally import Tally
 from spark_jobs.reject_labels import Labels
 from tests.unit.rejects.rejects_kit import (
@@ -50,6 +53,23 @@ def test_without_an_id_it_gets_one_that_follows_from_the_rejection_and_without_a
     assert mended(reject(purchase(debug=1), reject_id="r-1"), other_patch).event_id == one.event_id
     timed = mended(reject(purchase() | {"occurred_at": TIMED["occurred_at"]}, reject_id="r-1"))
     assert (timed.event_id, timed.occurred_at) == (one.event_id, datetime(2026, 11, 14, 8, tzinfo=UTC))
+
+
+def test_with_an_idempotency_key_it_gets_the_id_that_its_sender_gets_by_sending_it_again() -> None:
+    key = WriteKey(id="k_server", tenant="acme", kind=KeyKind.SERVER, hash="", created_at="")
+    source = Source(key, microseconds(RECEIVED), idempotency_key="order-17")
+    timed = purchase(debug=1) | {"occurred_at": TIMED["occurred_at"]}
+    batch = [reject(event, idempotent_id=source.id_of(n)) for n, event in enumerate([timed, timed, purchase(debug=1)])]
+    judge = Judge(EventValidator(REGISTRY), timedelta(minutes=5), timedelta(hours=48))
+    for index in (0, 1):
+        sent_again = purchase() | {"occurred_at": TIMED["occurred_at"]}
+        theirs = judge.judge((sent_again, json.dumps(sent_again).encode(), None), index, source)
+        assert isinstance(theirs, Accepted)
+        assert mended(batch[index], NO_DEBUG).event_id == theirs.event_id
+    twice = [replace(batch[0], reject_id=f"r-{n}") for n in (1, 2)]
+    assert len({mended(one, NO_DEBUG).event_id for one in twice}) == 1, "a request that was repeated is one event"
+    without_a_time = [replace(batch[2], reject_id=f"r-{n}") for n in (1, 2)]
+    assert len({mended(one, NO_DEBUG).event_id for one in without_a_time}) == 2, "they happened when they came"
 
 
 def test_an_id_without_a_time_stays_refused_unless_somebody_says_that_it_happened_when_it_was_received() -> None:
