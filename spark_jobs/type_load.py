@@ -101,9 +101,7 @@ class TypeLoad:
             repaired=self._repaired(pinned, state, missing) if new.events else touched.NONE_REPAIRED,
         )
 
-    def _repaired(
-        self, pinned: Pinned, state: State, missing: Collection[str]
-    ) -> Mapping[tuple[str, str], datetime]:
+    def _repaired(self, pinned: Pinned, state: State, missing: Collection[str]) -> Mapping[tuple[str, str], datetime]:
         awaited = repairs.awaited(self._warehouse, self.contract.type)
         if not awaited:
             return touched.NONE_REPAIRED
