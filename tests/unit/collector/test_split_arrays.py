@@ -92,6 +92,14 @@ def test_no_more_is_looked_at_than_a_request_is_worth(element: bytes) -> None:
     assert split(b"[[" + b",".join([element] * MOST_TOKENS) + b"]]", 1000) is None
 
 
+def test_the_deepest_nesting_costs_its_neighbours_nothing() -> None:
+    deep = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+    first, middle, last = parse(b"[" + b",".join([GOOD, deep, GOOD]) + b"]", "application/json", LIMITS)
+    assert first[2] is last[2] is None
+    assert middle[2] is not None
+    assert middle[2][0] == "maxBytes"
+
+
 @pytest.mark.parametrize("text", [b"\x0b1", b"\x0c", b"\x1c{}", b"\xc2\xa0{}"])
 @pytest.mark.parametrize("type_", ["application/json", "application/x-ndjson"])
 def test_only_what_json_calls_blank_is_left_out(text: bytes, type_: str) -> None:
