@@ -43,6 +43,7 @@ REJECTED_EVENTS = TableSpec(
         LakeColumn("offset", "long", False, "Of a rejected message: its offset."),
         LakeColumn("line", "long", False, "Of a rejected line: its number in the file, from 1."),
         *_KAFKA,
+        LakeColumn("idempotent_id", "string", False, "The event_id that an Idempotency-Key gives it, if it had none."),
     ),
     "received_at",
     "Everything that was refused, untouched, with every reason.",
@@ -85,6 +86,7 @@ class Rejection(msgspec.Struct, gc=False):
     partition: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     offset: _Long | None = None
     line: _Long | None = None
+    idempotent_id: str | None = None
 
 
 class Retirement(msgspec.Struct):

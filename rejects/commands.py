@@ -11,7 +11,7 @@ from rich.table import Table
 
 from collector.lake import open_catalog
 from contracts.registry import Registry
-from rejects import options
+from rejects import options, terminal
 from rejects.browse import Overview, version_shown
 from rejects.read import rejects
 from rejects.reject import Chosen, Reject
@@ -44,12 +44,13 @@ def list_command(  # noqa: PLR0917 - typer's
     """
     console = _quiet(as_json=as_json)
     settings = RejectsSettings.read()
-    overview = Overview(Labels(Registry.load()), limit)
     wanted = options.chosen(reason, field, type_, tenant, key, version, since, until)
-    for reject in rejects(open_catalog(settings), wanted):
-        overview.add(reject)
-    with psycopg.connect(settings.repairer_dsn) as warehouse:
-        mended = repairs.repaired(warehouse, [reject.reject_id for reject in overview.newest()])
+    with terminal.trouble_told():
+        overview = Overview(Labels(Registry.load()), limit)
+        for reject in rejects(open_catalog(settings), wanted):
+            overview.add(reject)
+        with psycopg.connect(settings.repairer_dsn) as warehouse:
+            mended = repairs.repaired(warehouse, [reject.reject_id for reject in overview.newest()])
     _show_overview(overview, mended, console)
     if as_json:
         found = overview.as_json()
@@ -66,12 +67,12 @@ def show_command(
     """Show one rejected event: every reason, where it came from, its untouched body, and what a repair made of it."""
     console = _quiet(as_json=as_json)
     settings = RejectsSettings.read()
-    reject = next(rejects(open_catalog(settings), Chosen(ids=(reject_id,))), None)
-    if reject is None:
-        console.print(f"error: the lake has no rejection {reject_id}; see `watershed rejects list`", markup=False)
-        raise typer.Exit(1)
-    with psycopg.connect(settings.repairer_dsn) as warehouse:
-        repair = repairs.of_reject(warehouse, reject_id)
+    with terminal.trouble_told():
+        reject = next(rejects(open_catalog(settings), Chosen(ids=(reject_id,))), None)
+        if reject is None:
+            terminal.fail(f"the lake has no rejection {reject_id}; see `watershed rejects list`")
+        with psycopg.connect(settings.repairer_dsn) as warehouse:
+            repair = repairs.of_reject(warehouse, reject_id)
     _show_one(reject, repair, console)
     if as_json:
         typer.echo(json.dumps({**reject.as_json(), "repair": None if repair is None else _repair_json(*repair)}))
@@ -80,22 +81,23 @@ def show_command(
 def _quiet(*, as_json: bool) -> Console:
     log.configure("rejects", "WARNING")
     logging.getLogger("pyiceberg").setLevel(logging.WARNING)
-    return Console(stderr=as_json, highlight=False)
+    return terminal.console(stderr=as_json)
 
 
 def _show_overview(overview: Overview, mended: frozenset[str], console: Console) -> None:
     reasons = Table("reason", "field", "type", "events", box=None)
     for (type_, reason, field), n in overview.reasons.most_common(REASONS_SHOWN):
-        reasons.add_row(reason, field, type_, f"{n:,}")
+        terminal.add_row(reasons, reason, field, type_, f"{n:,}")
     senders = Table("tenant", "key", "type", "version", "events", box=None)
     for (tenant, key, type_, version), n in overview.senders.most_common(SENDERS_SHOWN):
-        senders.add_row(tenant, key, type_, version_shown(version), f"{n:,}")
+        terminal.add_row(senders, tenant, key, type_, version_shown(version), f"{n:,}")
     newest = Table("received (UTC)", "rejection", "tenant", "type", "reasons", "", box=None)
     for reject in overview.newest():
         said = "; ".join(f"{r.pointer} {r.keyword}".strip() for r in reject.reasons)
         state = "repaired" if reject.reject_id in mended else ""
         received = f"{reject.received_at:%Y-%m-%d %H:%M:%S}"
-        newest.add_row(received, reject.reject_id, reject.tenant or "", reject.event_type or "", said, state)
+        named = (reject.reject_id, reject.tenant or "", reject.event_type or "")
+        terminal.add_row(newest, received, *named, said, state)
     console.print(f"{overview.events:,} rejected events")
     for table in (reasons, senders, newest):
         if table.row_count:
@@ -104,7 +106,7 @@ def _show_overview(overview: Overview, mended: frozenset[str], console: Console)
 
 def _show_one(reject: Reject, repair: tuple[Repair, RepairRun] | None, console: Console) -> None:
     def say(line: str) -> None:
-        console.print(line, markup=False, soft_wrap=True)
+        terminal.say(console, line)
 
     say(f"{reject.reject_id} of tenant {reject.tenant}, type {reject.event_type}, {version_shown(reject.version())}")
     for reason in reject.reasons:
@@ -123,7 +125,7 @@ def _show_one(reject: Reject, repair: tuple[Repair, RepairRun] | None, console: 
         how = "judged anew" if run.patch is None else json.dumps(list(run.patch))
         say(f"by {run.by_whom} in run {run.run_id}: {how}")
     say("body:")
-    say(reject.body.decode("utf-8", "backslashreplace"))
+    terminal.say(console, reject.body.decode("utf-8", "backslashreplace"), keep="\n\t")
 
 
 def _state(repair: Repair) -> str:

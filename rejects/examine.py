@@ -1,6 +1,6 @@
 """Whether a rejection would pass now: the collector's own verdict, on the mended event, as of its receipt."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,6 +13,9 @@ from contracts.validate import EventValidator, Violation
 from rejects.recipe import Recipe
 from rejects.reject import Reject
 from rejects.restore import Unrestorable, microseconds, restore, whose
+
+ON_ITS_WAY = timedelta(minutes=10)
+"""How long an event may take to the collector, which judges its age when it comes."""
 
 
 class Mended(NamedTuple):
@@ -39,8 +42,7 @@ class Examiner:
     So a repair lets nothing in that the collector would not have taken then: what a browser key may not send stays
     refused, as does what lay too far ahead or, for that key, too far back. ``kinds`` gives the kind of each write key
     by its id: one that is not among them has the least rights, and a lander's rejection without a key was let in
-    before. ``floors`` gives by type the instant below which nothing is counted; ``now`` is when the events will be
-    received.
+    before. ``floors`` gives by type the instant below which nothing is counted; ``clock`` says what time it is.
     """
 
     def __init__(
@@ -49,13 +51,13 @@ class Examiner:
         kinds: Mapping[str, KeyKind],
         floors: Mapping[str, datetime],
         *,
-        now: datetime,
+        clock: Callable[[], datetime],
         future: timedelta,
         browser_past: timedelta,
         most_bytes: int,
     ) -> None:
         self._judge = Judge(EventValidator(registry), future, browser_past)
-        self._kinds, self._floors, self._now, self._most = kinds, floors, now, most_bytes
+        self._kinds, self._floors, self._clock, self._most = kinds, floors, clock, most_bytes
 
     def examine(self, reject: Reject, recipe: Recipe) -> Mended | Refused:
         """The verdict: of the same rejection, recipe and contracts always the same, until the event is too old."""
@@ -76,7 +78,7 @@ class Examiner:
             return Refused(reject, verdict.reasons)
         contract, occurred = verdict.contract, datetime.fromisoformat(verdict.occurred_at).astimezone(UTC)
         floor = self._floors.get(contract.type)
-        kept_since = self._now - timedelta(days=contract.retention_days)
+        kept_since = self._clock() + ON_ITS_WAY - timedelta(days=contract.retention_days)
         if occurred < max(kept_since, floor or kept_since):
             return Refused(reject, (Violation("/occurred_at", "minimum", "is older than events of its type are kept"),))
         return Mended(reject, tenant, contract.type, verdict.event_id, occurred, event)

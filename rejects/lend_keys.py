@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from collector.keys import KeyFile, KeyKind, WriteKey
 
+LASTS = timedelta(hours=24)
+"""How long a lent key works at most: that of a run which was killed, and has no next one, must end too."""
 _NOTE = "repair run {}"
 _NOTED = re.compile(r"repair run [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -24,7 +26,7 @@ class LentKeys:
     def secret(self, tenant: str) -> str:
         """The secret of the tenant's key."""
         if tenant not in self._secrets:
-            key, self._secrets[tenant] = self._file.create(tenant, KeyKind.IMPORT, self._note)
+            key, self._secrets[tenant] = self._file.create(tenant, KeyKind.IMPORT, self._note, lasts=LASTS)
             self.ids.append(key.id)
         return self._secrets[tenant]
 

@@ -14,7 +14,9 @@ Field = Annotated[
 Type = Annotated[str | None, typer.Option("--type", help="The event type that it claimed to be.")]
 Tenant = Annotated[str | None, typer.Option("--tenant", help="Whose events.")]
 Key = Annotated[str | None, typer.Option("--key", help="The id of the write key that sent it (`keys list`).")]
-Version = Annotated[str | None, typer.Option("--version", help="The contract version that the event names, or `none`.")]
+Version = Annotated[
+    str | None, typer.Option("--version", help="The contract version that the event names: 2, v2 or `none`.")
+]
 Since = Annotated[str | None, typer.Option("--from", help="Received at or after: 2026-11-28, or with a time; UTC.")]
 Until = Annotated[str | None, typer.Option("--to", help="Received before.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
@@ -41,7 +43,7 @@ def chosen(  # noqa: PLR0917 - the options, in their order
         event_type=type_ or None,
         tenant=tenant or None,
         key_id=key or None,
-        version=version or None,
+        version=(version or "").removeprefix("v") or None,
         since=_instant(since, "--from"),
         until=_instant(until, "--to"),
         ids=tuple(filter(None, ids or ())),

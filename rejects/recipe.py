@@ -1,16 +1,21 @@
 """How rejected events are mended: a JSON Patch (RFC 6902), or nothing but today's contracts. Pure."""
 
-import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from jsonpatch import InvalidJsonPatch, JsonPatch, JsonPatchException, JsonPatchTestFailed, JsonPointerException
 
+from collector.parse import Unparseable, decode
+
 FOR_ALL = ("add", "replace")
 """Operations that put one and the same value into every event."""
 NEEDS = {"add": "value", "replace": "value", "test": "value", "move": "from", "copy": "from"}
 """The member beside op and path that an operation has to have; the library asks for it only when it is applied."""
-WHOLE, EVENT_ID = "", "/event_id"
+WHOLE = ""
+EVENT_IDS = ("/event_id", "/eventId")
+"""An event's id, and a page view's in its short form."""
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class PatchError(Exception):
@@ -40,9 +45,11 @@ class Recipe:
         :raises PatchError: it is no JSON Patch, or would make all events one.
         """
         try:
-            patch = JsonPatch(json.loads(text))
-        except (ValueError, TypeError, InvalidJsonPatch, JsonPointerException) as error:
+            patch = JsonPatch(decode(text.encode()))
+        except (ValueError, TypeError, Unparseable, InvalidJsonPatch, JsonPointerException) as error:
             raise PatchError(f"no JSON Patch (RFC 6902): {error}") from error
+        if _NUL.search(text):
+            raise PatchError("it has a NUL character, which no event may have and no ledger can keep")
         if not patch.patch:
             raise PatchError("it has no operation: --revalidate judges events as they are")
         for number, operation in enumerate(patch.patch, start=1):
@@ -50,7 +57,7 @@ class Recipe:
             needs = NEEDS.get(str(operation["op"]))
             if needs is not None and needs not in operation:
                 raise PatchError(f"operation {number} ({operation['op']}) has no {needs!r} (RFC 6902)")
-            if operation["op"] in FOR_ALL and path in (WHOLE, EVENT_ID):
+            if operation["op"] in FOR_ALL and path in (WHOLE, *EVENT_IDS):
                 what = "event_id" if path else "event"
                 raise PatchError(
                     f"operation {number} gives every event the same {what}, so that one of them would count; `remove` "
@@ -69,6 +76,8 @@ class Recipe:
             return JsonPatch(self.patch).apply(value)
         except (JsonPatchException, JsonPointerException, TypeError) as error:
             raise NotApplicable(_why(error)) from error
+        except RecursionError as error:  # the library copies what it works on, level by level
+            raise NotApplicable("the event is nested too deeply to be patched") from error
 
 
 def _why(error: Exception) -> str:

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from collector.lake import LakeSettings, open_catalog
 from contracts.parse import parse
-from contracts.registry import ContractError, Registry
-from rejects import options
+from contracts.registry import Registry
+from rejects import options, terminal
 from rejects.rehearse import Rehearsal, rehearse
 from runtime import log
 
@@ -39,9 +39,9 @@ def rehearse_command(
     """
     log.configure("rehearse", "WARNING")
     logging.getLogger("pyiceberg").setLevel(logging.WARNING)
-    console = Console(stderr=as_json, highlight=False)
+    console = terminal.console(stderr=as_json)
     words = (TextColumn("{task.completed:,} events judged"), TimeElapsedColumn())
-    try:
+    with terminal.trouble_told():
         proposed, registry = parse(contract), Registry.load()
         catalog = open_catalog(LakeSettings.read())
         since = datetime.now(UTC) - timedelta(days=days)
@@ -50,9 +50,6 @@ def rehearse_command(
             found = rehearse(
                 proposed, registry, catalog, since=since, tenant=tenant or None, progress=lambda n: bar.advance(task, n)
             )
-    except ContractError as error:
-        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
     _show(found, console)
     if as_json:
         typer.echo(json.dumps(found.as_json()))
@@ -65,16 +62,16 @@ def _show(found: Rehearsal, console: Console) -> None:
     judged = f"{found.contract.type} v{found.contract.version}: {said['judged']:,} events"
     console.print(judged + (f" of v{found.version} judged" if found.version else " to judge: none were received"))
     for line in said["tables"]:
-        console.print(f"does not fit the tables: {line}", markup=False)
+        terminal.say(console, f"does not fit the tables: {line}")
     if said["senders"]:
         grid = Table("tenant", "reason", "field", "events", "for example", box=None)
         for one in said["senders"][:SHOWN]:
             example = f"{one['example']['event_id']}: {one['example']['message']}"
-            grid.add_row(one["tenant"], one["reason"], one["field"], f"{one['events']:,}", example)
+            terminal.add_row(grid, one["tenant"], one["reason"], one["field"], f"{one['events']:,}", example)
         console.print(grid)
     for one in said["rejected"]:
         words = "{tenant}, key {key_id}: of {events:,} events rejected so far {would_pass:,} would pass"
-        console.print(words.format(**one), markup=False)
+        terminal.say(console, words.format(**one))
     console.print(
         f"{said['would_break']:,} would be refused" + (f"; {found.erased:,} without data" if found.erased else "")
     )

@@ -40,11 +40,15 @@ class Reject:
     kafka_partition: int
     kafka_offset: int
     land_seq: int
+    idempotent_id: str | None = None
+    """The id that an Idempotency-Key gave the event, in case it has a time and no id."""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Reject":
         """The rejection that a row of the lake is."""
-        plain = {f.name: row[f.name] for f in fields(cls) if f.name not in ("reasons", "body")}
+        # A lake in which no rejection with an Idempotency-Key has landed yet may lack the newest column.
+        named = (f.name for f in fields(cls) if f.name not in ("reasons", "body") and f.name in row)
+        plain = {name: row[name] for name in named}
         return cls(**plain, reasons=_reasons(row["reasons"]), body=_body(row["body"], row["body_encoding"]))
 
     def version(self) -> str:

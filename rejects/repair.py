@@ -65,8 +65,8 @@ def look(
 class Repairs:
     """Sends mended events. ``sender_for`` gives the sender that has a key of the tenant."""
 
-    def __init__(self, warehouse: psycopg.Connection, sender_for: SenderFor, run_id: UUID) -> None:
-        self._warehouse, self._sender_for, self._run_id = warehouse, sender_for, run_id
+    def __init__(self, warehouse: psycopg.Connection, sender_for: SenderFor, examiner: Examiner, run_id: UUID) -> None:
+        self._warehouse, self._sender_for, self._examiner, self._run_id = warehouse, sender_for, examiner, run_id
         self.sent = 0
 
     def apply(self, mended: Sequence[Mended]) -> None:
@@ -76,21 +76,23 @@ class Repairs:
         :raises collector.sender.SendError: it stays away or refuses the key; the next run goes on from the notes.
         """
         repairs.note(self._warehouse, [self._noted(one) for one in mended])
-        for tenant, events in _by_tenant((m.tenant, m.reject.reject_id, m.event) for m in mended).items():
+        waiting = _by_tenant((m.tenant, m.reject.reject_id, m.event) for m in mended)
+        while waiting:
+            tenant, events = waiting.popitem()
             accepted, refused = self._send(tenant, events)
             repairs.answered(self._warehouse, accepted, {})
             self.sent += len(accepted)
             if refused:
-                repairs.withdraw(self._warehouse, list(refused))
-                reject_id, reasons = next(iter(refused.items()))
-                raise Disagreement(
-                    f"the collector refuses {len(refused)} events that pass here, such as {reject_id}: {reasons}. "
-                    "Does it run with these contracts? They are read when it starts"
-                )
+                unsent = [reject_id for others in waiting.values() for reject_id in others]
+                repairs.withdraw(self._warehouse, [*refused, *unsent])
+                raise _disagreement(refused)
 
     def resume(self, catalog: Catalog, left: Sequence[Repair]) -> int:
         """Send again what runs that were cut short had noted, as it was noted; gives how many are still not to be had.
 
+        What is refused now, here too, is over: nobody takes it any more.
+
+        :raises Disagreement: the collector refuses one that passes here. Its note stays: perhaps it was taken before.
         :raises collector.sender.SendError: as :meth:`apply`.
         """
         recipes: dict[UUID, Recipe] = {}
@@ -98,17 +100,24 @@ class Repairs:
         for start in range(0, len(left), CHUNK):
             chunk = {one.reject_id: one for one in left[start : start + CHUNK]}
             ready: dict[str, tuple[str, str, Event]] = {}
+            kept: dict[str, Reject] = {}
             for reject in rejects(catalog, _these(chunk.values())):
                 noted = chunk[reject.reject_id]
                 if noted.run_id not in recipes:
                     recipes[noted.run_id] = recipe_of(repairs.run_of(self._warehouse, noted.run_id))
                 if (event := _as_noted(reject, noted, recipes[noted.run_id])) is not None:
                     ready[reject.reject_id] = (noted.tenant, reject.reject_id, event)
+                    kept[reject.reject_id] = reject
             lost += len(chunk) - len(ready)
             for tenant, events in _by_tenant(ready.values()).items():
                 accepted, refused = self._send(tenant, events)
-                repairs.answered(self._warehouse, accepted, refused)
+                verdicts = {one: self._examiner.examine(kept[one], recipes[chunk[one].run_id]) for one in refused}
+                passing = {one: refused[one] for one, verdict in verdicts.items() if isinstance(verdict, Mended)}
+                over = {one: reasons for one, reasons in refused.items() if one not in passing}
+                repairs.answered(self._warehouse, accepted, over)
                 self.sent += len(accepted)
+                if passing:
+                    raise _disagreement(passing)
         return lost
 
     def _noted(self, one: Mended) -> Repair:
@@ -137,6 +146,14 @@ class Repairs:
 
         self._sender_for(tenant).send(events.values(), verdict=verdict)
         return accepted, refused
+
+
+def _disagreement(refused: Mapping[str, Any]) -> Disagreement:
+    reject_id, reasons = next(iter(refused.items()))
+    return Disagreement(
+        f"the collector refuses {len(refused)} events that pass here, such as {reject_id}: {reasons}. "
+        "Does it run with these contracts and limits? They are read when it starts"
+    )
 
 
 def recipe_of(run: RepairRun) -> Recipe:

@@ -8,17 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import psycopg
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.keys import KeysError
 from collector.sender import SendError
-from contracts.registry import ContractError, Registry
-from rejects import options
+from contracts.registry import Registry
+from rejects import options, terminal
 from rejects.recipe import PatchError, Recipe
 from rejects.repair import Disagreement
 from rejects.run_repair import RepairWork
@@ -64,11 +62,11 @@ def repair_command(  # noqa: PLR0917 - typer's
     """
     log.configure("repair", "WARNING")
     logging.getLogger("pyiceberg").setLevel(logging.WARNING)
-    console = Console(stderr=as_json, highlight=False)
+    console = terminal.console(stderr=as_json)
     wanted = options.chosen(reason, field, type_, tenant, key, version, since, until, ids)
     if bool(patch) == revalidate:
         raise typer.BadParameter("say how: --patch FILE or --revalidate")
-    with _said():
+    with _told():
         recipe = Recipe.read(_text(patch), at_receipt=at_receipt) if patch else Recipe(None, at_receipt)
         settings, registry = RepairSettings.read(), Registry.load()
         words = (TextColumn("{task.completed:,} rejected events looked at"), TimeElapsedColumn())
@@ -91,22 +89,17 @@ def _text(patch: str) -> str:
 
 
 @contextmanager
-def _said() -> Iterator[None]:
+def _told() -> Iterator[None]:
     """What can go wrong is said in a line."""
-    try:
-        yield
-    except PatchError as error:
-        said = f"--patch: {error}"
-    except (RepairAtWork, KeysError, ContractError) as error:
-        said = str(error)
-    except (Disagreement, SendError) as error:
-        said = f"{error}\nRepair again later: what was sent is noted, and counts once."
-    except (psycopg.OperationalError, SQLAlchemyError, OSError) as error:
-        said = f"the warehouse, the catalog or the lake does not answer: {error}"
-    else:
-        return
-    Console(stderr=True, highlight=False).print(f"error: {said}", markup=False, soft_wrap=True)
-    raise typer.Exit(1)
+    with terminal.trouble_told():
+        try:
+            yield
+        except PatchError as error:
+            terminal.fail(f"--patch: {error}")
+        except (RepairAtWork, KeysError) as error:
+            terminal.fail(str(error))
+        except (Disagreement, SendError) as error:
+            terminal.fail(f"{error}\nRepair again later: what was sent is noted, and counts once.")
 
 
 def _show(done: dict[str, Any], console: Console) -> None:
@@ -114,11 +107,11 @@ def _show(done: dict[str, Any], console: Console) -> None:
         grid = Table("type", "reason", "field", "events", "for example", box=None)
         for one in done["reasons"][:SHOWN]:
             example = f"{one['example']['reject_id']}: {one['example']['message']}"
-            grid.add_row(one["event_type"], one["reason"], one["field"], f"{one['events']:,}", example)
+            terminal.add_row(grid, one["event_type"], one["reason"], one["field"], f"{one['events']:,}", example)
         console.print("still refused:")
         console.print(grid)
     for one in done["passing"]:
-        console.print(f"{one['tenant']} {one['event_type']}: {one['events']:,} pass", markup=False)
+        console.print(f"{one['tenant']} {one['event_type']}: {one['events']:,} pass")
     words = (
         "{seen:,} rejected events: {would_pass:,} pass, {still_refused:,} stay refused, "
         "{already_repaired:,} were repaired before"

@@ -45,7 +45,8 @@ def whose(reject: Reject) -> str:
 def restore(reject: Reject, recipe: Recipe) -> Any:
     """The event: as it was sent, mended by ``recipe``, with an id and a time. It may still be one no contract takes.
 
-    The patch sees the text as the client sent it, so the short form of a page view too.
+    The patch sees the text as the client sent it, so the short form of a page view too. It may change an id or a time
+    only if that was what the event was refused for: whoever sends the event again himself sends it under the old ones.
 
     :raises Unrestorable: the text is no JSON, or the patch is not for it.
     """
@@ -57,21 +58,57 @@ def restore(reject: Reject, recipe: Recipe) -> Any:
         value = {name: given for name, given in value.items() if name not in STAMPS}
     # A client who names no type, whose event has one all the same: the collector took it for the short form.
     short = isinstance(value, dict) and "event_type" not in value and reject.event_type == PAGE_VIEW
+    sent = value
     try:
-        value = recipe.apply(value)
+        value = recipe.apply(sent)
     except NotApplicable as error:
         raise Unrestorable(Violation("", "patch", str(error))) from error
     if short and isinstance(value, dict) and "event_type" not in value:
         value, reasons = long_form(value)
         if reasons:
             raise Unrestorable(*reasons)
-    return _with_identity(value, reject, recipe) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    if isinstance(sent, dict):
+        _same_identity(sent, value, reject, short=short)
+    return _with_identity(value, reject, recipe)
+
+
+def _same_identity(sent: dict[str, Any], event: dict[str, Any], reject: Reject, *, short: bool) -> None:
+    """Hold a patch to what the sender said of identity and time, where nothing was wrong with it."""
+    for name, short_name, read in (("event_id", "eventId", _id), ("occurred_at", "timestamp", _instant)):
+        said = short_name if short else name
+        was = read(sent.get(said))
+        if was is None or any(reason.pointer == f"/{said}" for reason in reject.reasons):
+            continue
+        if read(event.get(name)) != was:
+            message = f"the patch changes the event's own {said}, with which nothing was wrong"
+            raise Unrestorable(Violation(f"/{said}", "patch", message))
+
+
+def _id(value: Any) -> str | None:
+    """The id, if it is one."""
+    try:
+        found = str(uuid.UUID(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found == str(value).lower() else None
+
+
+def _instant(value: Any) -> datetime | None:
+    """The instant, if it is one."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if found is None or found.tzinfo is None else found
 
 
 def _with_identity(event: dict[str, Any], reject: Reject, recipe: Recipe) -> dict[str, Any]:
     given = dict(event)
     if "event_id" not in given:
-        given["event_id"] = str(uuid.uuid5(REPAIRED_IDS, reject.reject_id))
+        own = reject.idempotent_id if "occurred_at" in given else None
+        given["event_id"] = own or str(uuid.uuid5(REPAIRED_IDS, reject.reject_id))
         given.setdefault("occurred_at", stamp(reject.received_at))
     elif recipe.at_receipt:
         given.setdefault("occurred_at", stamp(reject.received_at))

@@ -44,7 +44,7 @@ class RepairWork:
         :raises KeysError: the collector's file of keys is not there.
         """
         with self._warehouse() as warehouse:
-            for _ in self._looked(warehouse):
+            for _ in self._looked(warehouse, self._examiner(warehouse)):
                 pass
             left = len(repairs.unanswered(warehouse))
         return {"dry_run": True, "unanswered": left, **self._tally.as_json()}
@@ -62,22 +62,23 @@ class RepairWork:
             warehouse = held.enter_context(self._warehouse())
             held.enter_context(repairs.only_repair(warehouse))
             keys = held.enter_context(lent_keys(self._settings.keys_file, run.run_id))
-            work = Repairs(warehouse, senders(self._settings.collector_url, keys.secret, held), run.run_id)
+            examiner = self._examiner(warehouse)
+            work = Repairs(warehouse, senders(self._settings.collector_url, keys.secret, held), examiner, run.run_id)
             lost = work.resume(self._catalog, repairs.unanswered(warehouse))
             resumed, work.sent = work.sent, 0
             repairs.begin(warehouse, run)
-            for mended in self._looked(warehouse):
+            for mended in self._looked(warehouse, examiner):
                 if mended:
                     work.apply(mended)
             numbers = {**self._tally.as_json(), "sent": work.sent, "resumed": resumed, "unanswered": lost}
             repairs.finish(warehouse, run.run_id, numbers)
         return {"dry_run": False, "run_id": str(run.run_id), **numbers}
 
-    def _looked(self, warehouse: psycopg.Connection) -> Iterator[list[Mended]]:
+    def _looked(self, warehouse: psycopg.Connection, examiner: Examiner) -> Iterator[list[Mended]]:
         return look(
             rejects(self._catalog, self._wanted),
             warehouse=warehouse,
-            examiner=self._examiner(warehouse),
+            examiner=examiner,
             recipe=self._recipe,
             tally=self._tally,
             progress=self._progress,
@@ -94,7 +95,7 @@ class RepairWork:
             self._registry,
             {key.id: key.kind for key in keys},
             floors(warehouse),
-            now=datetime.now(UTC),
+            clock=lambda: datetime.now(UTC),
             future=settings.future,
             browser_past=settings.browser_past,
             most_bytes=settings.collector_max_event_bytes,

@@ -216,6 +216,9 @@ def test_a_receipt_and_a_rejection_become_rows_with_their_place_in_kafka() -> No
     }  # fmt: skip
     (row,) = rejects_decoder().decode(batch(rejection)).rows.to_pylist()
     assert (row["line"], row["body"], json.loads(row["reasons"])[0]["keyword"]) == (7, "{", "json")
+    assert row["idempotent_id"] is None, "messages of before there was one are read"
+    (row,) = rejects_decoder().decode(batch(rejection | {"idempotent_id": "i"})).rows.to_pylist()
+    assert row["idempotent_id"] == "i"
 
 
 def test_poison_in_the_rejects_is_set_aside_like_any_other() -> None:

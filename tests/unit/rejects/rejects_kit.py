@@ -59,7 +59,7 @@ def examiner(now: datetime = NOW, **floors: datetime) -> Examiner:
         REGISTRY,
         {"k_server": KeyKind.SERVER, "k_browser": KeyKind.BROWSER, "k_import": KeyKind.IMPORT},
         floors,
-        now=now,
+        clock=lambda: now,
         future=timedelta(minutes=5),
         browser_past=timedelta(hours=48),
         most_bytes=32 * 1024,

@@ -14,6 +14,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from collector.lake import arrow_schema_of, ensure_table
 from collector.land_quality import REJECTED_EVENTS
 from rejects.browse import Overview
+from rejects.options import chosen
 from rejects.read import rejects
 from rejects.reject import Chosen
 from spark_jobs.reject_labels import Labels
@@ -56,7 +57,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlCatalog]:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "numbers"),
+    ("wanted", "numbers"),
     [
         (Chosen(), "123456"),
         (Chosen(reason="pattern"), "12356"),
@@ -73,8 +74,13 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlCatalog]:
         (Chosen(tenant="acme", reason="pattern", version="2"), "3"),
     ],
 )
-def test_rejections_are_chosen_by_what_they_say(catalog: SqlCatalog, chosen: Chosen, numbers: str) -> None:
-    assert sorted({r.reject_id for r in rejects(catalog, chosen)}) == [f"r-{n}" for n in numbers]
+def test_rejections_are_chosen_by_what_they_say(catalog: SqlCatalog, wanted: Chosen, numbers: str) -> None:
+    assert sorted({r.reject_id for r in rejects(catalog, wanted)}) == [f"r-{n}" for n in numbers]
+
+
+@pytest.mark.parametrize(("said", "version"), [("2", "2"), ("v2", "2"), ("none", "none"), ("", None), (None, None)])
+def test_a_version_is_asked_for_as_it_is_shown(said: str | None, version: str | None) -> None:
+    assert chosen(None, None, None, None, None, said, None, None).version == version
 
 
 def test_a_rejection_has_its_untouched_body_and_says_where_it_came_from(catalog: SqlCatalog) -> None:

@@ -1,13 +1,13 @@
 """Keys that a repair has made are gone when it ends, however it ends."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from collector.keys import KeyFile, KeyKind, KeyRing
-from rejects.lend_keys import left_behind, lent_keys
+from rejects.lend_keys import LASTS, left_behind, lent_keys
 
 
 @pytest.fixture
@@ -33,6 +33,14 @@ def test_a_key_is_of_its_tenant_works_while_the_repair_does_and_not_after(file: 
     ring.refresh()
     assert ring.find(secret, datetime.now(UTC)) is None
     assert usable(file) == {"the shop"}
+
+
+def test_the_key_of_a_killed_repair_ends_by_itself(file: Path) -> None:
+    with lent_keys(file, uuid.uuid4()) as lent:
+        secret = lent.secret("globex")
+        ring, now = KeyRing(file), datetime.now(UTC)
+        assert ring.find(secret, now + LASTS - timedelta(minutes=5)) is not None
+        assert ring.find(secret, now + LASTS + timedelta(minutes=5)) is None
 
 
 def test_what_a_killed_repair_left_is_revoked_by_the_next_and_nothing_else(file: Path) -> None:

@@ -26,6 +26,9 @@ def read(*operations: dict[str, object]) -> Recipe:
         ('[{"op": "add", "path": "/data/x"}]', "'value'"),
         ('[{"op": "move", "path": "/data/x"}]', "'from'"),
         ("[]", "--revalidate"),
+        ('[{"op": "add", "path": "/data/x", "value": NaN}]', "RFC 6902"),
+        ('[{"op": "add", "path": "/data/x", "value": 1e400}]', "RFC 6902"),
+        (r'[{"op": "add", "path": "/data/x", "value": "\\\u0000"}]', "NUL"),
     ],
 )
 def test_what_is_no_patch_is_refused_at_once_with_what_is_wrong(text: str, said: str) -> None:
@@ -34,10 +37,14 @@ def test_what_is_no_patch_is_refused_at_once_with_what_is_wrong(text: str, said:
 
 
 @pytest.mark.parametrize("operation", ["add", "replace"])
-@pytest.mark.parametrize("path", ["", "/event_id"])
+@pytest.mark.parametrize("path", ["", "/event_id", "/eventId"])
 def test_a_patch_cannot_make_all_events_one(operation: str, path: str) -> None:
     with pytest.raises(PatchError, match="every event the same"):
         read({"op": operation, "path": path, "value": {}})
+
+
+def test_a_text_about_nul_is_not_nul() -> None:
+    assert read({"op": "add", "path": "/data/x", "value": r"\u0000"}).apply({"data": {}}) == {"data": {"x": r"\u0000"}}
 
 
 def test_a_patch_moves_tests_and_removes() -> None:

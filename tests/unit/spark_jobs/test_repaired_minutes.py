@@ -3,6 +3,8 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,6 +14,7 @@ from collector.lake import arrow_schema, ensure_table
 from contracts.registry import Registry
 from spark_jobs.lake import Pinned, minutes_of, pin
 from spark_jobs.settings import SparkSettings
+from spark_jobs.type_load import TypeLoad
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONTRACT = Registry.load().newest("purchase")
@@ -55,9 +58,24 @@ def test_rows_up_to_the_cursor_and_the_same_id_of_another_tenant_are_not_they(pi
     assert minutes_of(pinned, ids(("acme", 1)), 2) == {}
 
 
-def test_a_file_that_is_missing_is_not_opened_for_them(pinned: Pinned) -> None:
-    (gone,) = (task.file.file_path for task in pinned.source.scan("land_seq = 1").plan_files())
-    Path(gone.removeprefix("file://")).unlink()
-    assert list(minutes_of(pinned, ids(("acme", 1), ("acme", 3)), 0, without={gone})) == [
+def test_a_missing_file_is_not_opened_and_the_others_are_read(pinned: Pinned) -> None:
+    (first,) = (path for path in files(pinned) if minutes_of(pinned, ids(("acme", 3)), 0, without={path}))
+    Path(first.removeprefix("file://")).unlink()
+    assert list(minutes_of(pinned, ids(("acme", 1), ("acme", 3)), 0, without={first})) == [
         ("acme", str(uuid.UUID(int=3)))
     ]
+    with pytest.raises(FileNotFoundError):
+        minutes_of(pinned, ids(("acme", 1), ("acme", 3)), 0)
+
+
+def test_a_load_says_which_files_are_missing(pinned: Pinned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.repairs.awaited", lambda *_: ids(("acme", 1), ("acme", 3)))
+    unused: Any = SimpleNamespace(land_seq=0, sequence_number=0)
+    load = TypeLoad(CONTRACT, unused, unused, uuid.uuid4())
+    load._warehouse = unused
+    assert len(load._repaired(pinned, unused, ())) == 2
+    assert load._repaired(pinned, unused, files(pinned)) == {}
+
+
+def files(pinned: Pinned) -> list[str]:
+    return [task.file.file_path for task in pinned.source.scan().plan_files()]
