@@ -137,12 +137,6 @@ def progress(connection: psycopg.Connection, run_id: UUID, type_: str) -> Progre
     return None if row is None else Progress(*row)
 
 
-def differing(connection: psycopg.Connection, run_id: UUID) -> int:
-    """How many minutes the run has found to differ."""
-    row = connection.execute("select count(*) from ledger.reprocess_minutes where run_id = %s", (run_id,)).fetchone()
-    return int(row[0]) if row else 0
-
-
 def note(connection: psycopg.Connection, run_id: UUID, type_: str, done: Progress) -> None:
     """Write ``done``, in the transaction that keeps what was found."""
     connection.execute(
