@@ -13,7 +13,8 @@ from the lake and compared with the rollups and the books.
   `build_marts` publishes it with restatements of closed periods, cause `reprocess`.
 * **Undo**: `./watershed reprocess --undo RUN` for thirty days, with the `run_id` of the task's result.
 * **Below the floor of the lake** nothing is computed; the result says of how many minutes that was so.
-* **Failed or killed**: the next try goes on where it was. That another reprocessing or a build run is at work passes.
+* **Failed or killed**: the next try goes on where it was. That another reprocessing or a build run is at work passes;
+  a dry run waits for neither.
   Differences that were found are not looked for a second time.
 """
 

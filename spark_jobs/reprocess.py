@@ -116,7 +116,7 @@ def reprocess(
 ) -> Outcome:
     """Compare ``span`` of all ``contracts`` with the lake; without ``dry_run`` put in place what differs.
 
-    :raises AlreadyAtWork: another reprocessing runs.
+    :raises AlreadyAtWork: another reprocessing runs, or of a dry run another dry run.
     :raises Busy: a load kept a type for too long when all was compared; call it again.
     :raises BuildAtWork: a build run did; call it again.
     :raises PySparkException: the Spark server is away, or became so.
@@ -128,7 +128,7 @@ def reprocess(
     )
     with ExitStack() as stack:
         warehouse = stack.enter_context(psycopg.connect(settings.loader_dsn, autocommit=True, options=SESSION))
-        stack.enter_context(runs.alone(warehouse))
+        stack.enter_context(runs.alone(warehouse, dry_run=dry_run))
         run = runs.begin(warehouse, asked)
         outcome = Outcome(run.run_id, asked.kind, run.resumed, asked)
         if run.state == "comparing":

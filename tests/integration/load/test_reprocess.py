@@ -538,13 +538,14 @@ def test_the_command_says_by_its_exit_code_whether_anything_differs(probe, tenan
     assert json.loads(applied.stdout.strip().splitlines()[-1])["replaced"] == result["differing"]
 
 
-def test_two_at_a_time_are_refused(probe, tenant, arrival, load_settings):
-    with (
-        psycopg.connect(load_settings.loader_dsn, autocommit=True) as other,
-        reprocess_runs.alone(other),
-        pytest.raises(reprocess_runs.AlreadyAtWork),
-    ):
-        probe.reprocess(tenant)
+def test_two_at_a_time_are_refused_and_a_dry_run_beside_another_is_not(probe, tenant, load_settings):
+    with psycopg.connect(load_settings.loader_dsn, autocommit=True) as other:
+        with reprocess_runs.alone(other):
+            with pytest.raises(reprocess_runs.AlreadyAtWork):
+                probe.reprocess(tenant)
+            assert probe.reprocess(tenant, dry_run=True).differing == 0
+        with reprocess_runs.alone(other, dry_run=True), pytest.raises(reprocess_runs.AlreadyAtWork):
+            probe.reprocess(tenant, dry_run=True)
 
 
 def test_what_was_replaced_is_forgotten_after_its_days(probe, tenant, arrival):
