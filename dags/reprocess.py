@@ -13,7 +13,9 @@ from the lake and compared with the rollups and the books.
   `build_marts` publishes it with restatements of closed periods, cause `reprocess`.
 * **Undo**: `./watershed reprocess --undo RUN` for thirty days, with the `run_id` of the task's result.
 * **Below the floor of the lake** nothing is computed; the result says of how many minutes that was so.
-* **Failed or killed**: the next try goes on where it was. That another reprocessing or a build run is at work passes.
+* **Failed or killed**: the next try goes on where it was. That another reprocessing or a build run is at work passes;
+  a dry run waits for neither.
+  Differences that were found are not looked for a second time.
 """
 
 from datetime import timedelta
@@ -22,6 +24,8 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 from incidents import timed_out
 from wiring import DAY, DAY_AFTER, DEFAULTS, MACROS, ROLLUPS, START, WatershedOperator
 
+DIFFERS = 3
+"""The code with which a dry run ends that has found differences."""
 LOOK_OR_APPLY = "{{ '--dry-run' if dag_run.run_type == 'scheduled' else '--apply' }}"
 
 with DAG(
@@ -43,5 +47,6 @@ with DAG(
         doc_md="Runs `watershed reprocess` for the run's day.",
         arguments=["reprocess", "--from", DAY, "--to", DAY_AFTER, LOOK_OR_APPLY, "--json"],
         room="load",
+        final_code=DIFFERS,
         outlets=[ROLLUPS],
     )

@@ -29,13 +29,16 @@ from warehouse import reprocess_compare as comparing
 from warehouse import reprocess_runs as runs
 from warehouse.held import missing_files
 from warehouse.load_state import SESSION
-from warehouse.reprocess_apply import REPLACED, Patience, apply
+from warehouse.reprocess_apply import Patience, apply
 from warehouse.reprocess_compare import Span
 from warehouse.reprocess_differences import Difference, Grain, differences
+from warehouse.reprocess_judge import REPLACED, judge_all
 from warehouse.reprocess_undo import prepare
 
 logger = log.get(__name__)
-_COMPUTES = ("dedupe.py", "rollup.py", "recompute.py")
+_COMPUTES = ("dedupe.py", "rollup.py", "recompute.py", "surviving.py")
+MOST_TOLD = 100
+"""Differences that a result has at most, of each type: of a year of many tenants there may be millions."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,11 @@ class Step:
 
 @dataclass
 class Outcome:
-    """What one call did. ``outcomes``: minutes that differed, by what became of them; none of a dry run."""
+    """What one call did.
+
+    ``outcomes``: minutes that differed, by what became of them; of a dry run only those that would be left as they are,
+    and they are not among ``differing``. ``differences``: the first, ``differences_found`` is how many there are.
+    """
 
     run_id: UUID
     kind: runs.Kind
@@ -61,11 +68,12 @@ class Outcome:
     types: dict[str, runs.Progress] = field(default_factory=dict)
     differing: int = 0
     differences: list[Difference] = field(default_factory=list)
+    differences_found: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     ways: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0
 
-    def as_json(self, most: int = 100) -> dict[str, object]:
+    def as_json(self, most: int = MOST_TOLD) -> dict[str, object]:
         """For the command's last line."""
         numbers = ("events", "minutes_compared", "minutes_waiting", "minutes_quarantined", "minutes_below_floor")
         return {
@@ -79,9 +87,9 @@ class Outcome:
             "replaced": self.outcomes.get(REPLACED, 0),
             "left_as_they_are": {k: n for k, n in sorted(self.outcomes.items()) if k != REPLACED},
             "differences": [d.as_json() for d in self.differences[:most]],
-            "differences_left_out": max(0, len(self.differences) - most),
-            "reads": [lake for lake, _ in self.ways] if self.outcomes else [],
-            "writes": [rollup for _, rollup in self.ways] if self.outcomes else [],
+            "differences_left_out": max(0, self.differences_found - most),
+            "reads": [] if self.kind == "dry run" else [lake for lake, _ in self.ways],
+            "writes": [] if self.kind == "dry run" else [rollup for _, rollup in self.ways],
             "seconds": round(self.seconds, 3),
         }
 
@@ -108,7 +116,7 @@ def reprocess(
 ) -> Outcome:
     """Compare ``span`` of all ``contracts`` with the lake; without ``dry_run`` put in place what differs.
 
-    :raises AlreadyAtWork: another reprocessing runs.
+    :raises AlreadyAtWork: another reprocessing runs, or of a dry run another dry run.
     :raises Busy: a load kept a type for too long when all was compared; call it again.
     :raises BuildAtWork: a build run did; call it again.
     :raises PySparkException: the Spark server is away, or became so.
@@ -120,7 +128,7 @@ def reprocess(
     )
     with ExitStack() as stack:
         warehouse = stack.enter_context(psycopg.connect(settings.loader_dsn, autocommit=True, options=SESSION))
-        stack.enter_context(runs.alone(warehouse))
+        stack.enter_context(runs.alone(warehouse, dry_run=dry_run))
         run = runs.begin(warehouse, asked)
         outcome = Outcome(run.run_id, asked.kind, run.resumed, asked)
         if run.state == "comparing":
@@ -167,16 +175,27 @@ def undo(
 def _take_down(
     warehouse: psycopg.Connection, outcome: Outcome, contracts: Mapping[str, Contract], grain: Grain
 ) -> None:
-    """What was found, told before it is applied: then the rollups have the old numbers still."""
-    for type_ in outcome.asked.types:
-        if (done := runs.progress(warehouse, outcome.run_id, type_)) is not None:
-            outcome.types[type_] = done
-        found = differences(warehouse, outcome.run_id, contracts[type_], grain)
-        outcome.differences += found
-        if found:
+    """What was found, told before it is applied: then the rollups have the old numbers still.
+
+    Of one moment, and without what would be left as it is by then: what a load computed since it was compared does not
+    differ any more, and what lies below a floor that was raised since cannot be told. Nothing of it is kept.
+    """
+    with warehouse.transaction(force_rollback=True):
+        warehouse.execute("set transaction isolation level repeatable read")
+        judged = judge_all(warehouse, outcome.run_id, contracts.values())
+        for type_ in outcome.asked.types:
+            if (done := runs.progress(warehouse, outcome.run_id, type_)) is not None:
+                outcome.types[type_] = done
             contract = contracts[type_]
-            outcome.ways.append((f"{CATALOG}.{contract.table}", f"rollups.{contract.rollup_table}"))
-    outcome.differing = runs.differing(warehouse, outcome.run_id)
+            found, count = differences(warehouse, outcome.run_id, contract, grain, MOST_TOLD)
+            outcome.differences += found
+            outcome.differences_found += count
+            if count:
+                outcome.ways.append((f"{CATALOG}.{contract.table}", f"rollups.{contract.rollup_table}"))
+    outcome.differing = sum(judged.values())
+    if outcome.kind == "dry run":
+        outcome.differing = judged.get(REPLACED, 0)
+        outcome.outcomes = {what: n for what, n in judged.items() if what != REPLACED}
 
 
 class _Comparison:

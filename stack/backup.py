@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
+
 from stack.programs import StackError
 from stack.servers import postgres
 from stack.settings import StackSettings
@@ -25,12 +27,17 @@ ABOUT = "backup.json"
 
 @dataclass(frozen=True)
 class Backup:
-    """One backup in its folder; ``files`` gives bytes and SHA-256 of each database's dump."""
+    """One backup in its folder; ``files`` gives bytes and SHA-256 of each database's dump.
+
+    ``loaded`` gives by event type up to which commit (``land_seq``) the warehouse had loaded the lake before anything
+    was dumped: the dumped catalog has at least those commits.
+    """
 
     folder: Path
     created_at: str
     postgres: str
     files: Mapping[str, tuple[int, str]]
+    loaded: Mapping[str, int]
 
     @property
     def name(self) -> str:
@@ -70,13 +77,14 @@ def create(settings: StackSettings, secrets: Mapping[str, str], folder: Path) ->
     draft.mkdir(mode=0o700)
     try:
         files = {}
+        loaded = _loaded(settings, secrets)
         for database in DATABASES:
             target = draft / f"{database}.dump"
             # Else the file would be readable by all from its first byte.
             target.touch(mode=0o600)
             run("pg_dump", ["--format=custom", "--file", target, "--dbname", database], settings, secrets)
             files[database] = (target.stat().st_size, digest(target))
-        about = {"created_at": started.isoformat(), "postgres": _version(), "files": files}
+        about = {"created_at": started.isoformat(), "postgres": _version(), "files": files, "loaded": loaded}
         (draft / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
         draft.rename(final)
     finally:
@@ -101,10 +109,11 @@ def read(folder: Path) -> Backup:
     try:
         about = json.loads((folder / ABOUT).read_text())
         files = {name: (int(size), str(sha)) for name, (size, sha) in about["files"].items()}
-        return Backup(folder, about["created_at"], about["postgres"], files)
+        loaded = {type_: int(land_seq) for type_, land_seq in about["loaded"].items()}
+        return Backup(folder, about["created_at"], about["postgres"], files, loaded)
     except FileNotFoundError as error:
         raise StackError(f"{folder} holds no backup: `watershed backup list` shows those there are") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StackError(f"{folder / ABOUT} is damaged: {error}") from error
 
 
@@ -139,6 +148,17 @@ def run(program: str, words: Sequence[str | Path], settings: StackSettings, secr
     )
     if done.returncode:
         raise StackError(f"{program} failed: {done.stderr.strip()[-800:]}")
+
+
+def _loaded(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, int]:
+    try:
+        with psycopg.connect(postgres.dsn(settings, secrets, "postgres")) as warehouse:
+            known = warehouse.execute("select to_regclass('ledger.cursors') is not null").fetchone()
+            if not known or not known[0]:
+                return {}
+            return dict(warehouse.execute("select type, land_seq from ledger.cursors").fetchall())
+    except psycopg.Error as error:
+        raise StackError(f"backup: {str(error).strip()}") from error
 
 
 def _version() -> str:

@@ -6,10 +6,9 @@ minute that a load recomputed since it was compared is newer than what was found
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import LiteralString
 from uuid import UUID
 
@@ -17,13 +16,11 @@ import psycopg
 from psycopg import sql
 
 from contracts.model import Contract
-from warehouse.causes import CAUSES
+from warehouse.causes import CAUSES, REPROCESS
 from warehouse.load_state import type_lock
-from warehouse.minute_state import states
+from warehouse.reprocess_judge import judge, outcomes, spans_of
 from warehouse.reprocess_runs import finish
 
-CAUSE = "reprocess"
-REPLACED = "replaced"
 _LOOK_AGAIN_SECONDS = 0.2
 
 
@@ -49,7 +46,7 @@ def apply(
     :raises Busy: a load kept a type for too long.
     :raises BuildAtWork: a build run kept its claim for too long.
     """
-    found = _minutes_by_type(connection, run_id)
+    found = spans_of(connection, run_id)
     concerned = sorted((c for c in contracts if c.type in found), key=lambda c: c.type)
     if concerned:
         with _Between(connection, patience) as gate:
@@ -63,81 +60,14 @@ def apply(
         gate = held.enter_context(_Between(connection, patience))
         with connection.transaction():
             for contract in concerned:
-                at = found[contract.type]
-                # The bounds, so that only their months' partitions are looked at.
-                given = {"run_id": run_id, "type": contract.type, "oldest": at.oldest, "newest": at.newest}
-                _judge(connection, contract, given)
+                given = found[contract.type].bounds(run_id, contract)
+                judge(connection, contract, given)  # under the type's lock, so that it stays true
                 _replace(connection, contract, given)
             if concerned:
                 gate.wait()
                 _mark(connection, run_id)
             finish(connection, run_id, "done")
-    rows = connection.execute(
-        "select outcome, count(*) from ledger.reprocess_minutes where run_id = %s group by outcome", (run_id,)
-    ).fetchall()
-    return dict(rows)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Where the minutes of one type lie: the first days of their months, the oldest and the newest."""
-
-    months: Sequence[date]
-    oldest: datetime
-    newest: datetime
-
-
-def _minutes_by_type(connection: psycopg.Connection, run_id: UUID) -> Mapping[str, _Found]:
-    rows = connection.execute(
-        """
-        select type, array_agg(distinct date_trunc('month', minute, 'UTC')::date), min(minute), max(minute)
-        from ledger.reprocess_minutes
-        where run_id = %s
-        group by type
-        """,
-        (run_id,),
-    ).fetchall()
-    return {type_: _Found(*rest) for type_, *rest in rows}
-
-
-def _judge(connection: psycopg.Connection, contract: Contract, given: Mapping[str, object]) -> None:
-    """Say of each minute what becomes of it; under the type's lock, so that it stays true."""
-    connection.execute(
-        sql.SQL(_JUDGE).format(
-            now=states(sql.Identifier("rollups", contract.rollup_table), sql.Identifier("ledger", "cells"), _FOUND)
-        ),
-        given,
-    )
-
-
-_FOUND = sql.SQL("""
-    inner join ledger.reprocess_minutes as f
-        on f.run_id = %(run_id)s and f.type = %(type)s and f.tenant = r.tenant and f.minute = r.minute
-    where r.minute between %(oldest)s and %(newest)s
-""")
-_JUDGE: LiteralString = """
-    update ledger.reprocess_minutes as m
-    set
-        outcome = case
-            when m.minute < (select floor from ledger.lake_floor where type = %(type)s) then 'below the floor'
-            when exists (
-                select from ledger.touched as t
-                where t.type = m.type and t.tenant = m.tenant and t.minute = m.minute
-            ) or exists (
-                select from ledger.held_minutes as h
-                where h.type = m.type and h.tenant = m.tenant and h.minute = m.minute
-            ) then 'waiting'
-            when s.state is distinct from m.was then 'newer'
-            else 'replaced'
-        end
-    from (
-        select f.tenant, f.minute, n.state
-        from ledger.reprocess_minutes as f
-        left join ({now}) as n using (tenant, minute)
-        where f.run_id = %(run_id)s and f.type = %(type)s
-    ) as s
-    where m.run_id = %(run_id)s and m.type = %(type)s and m.tenant = s.tenant and m.minute = s.minute
-"""
+    return outcomes(connection, run_id)
 
 
 def _replace(connection: psycopg.Connection, contract: Contract, given: Mapping[str, object]) -> None:
@@ -169,14 +99,14 @@ _PUT: LiteralString = """
 
 
 def _mark(connection: psycopg.Connection, run_id: UUID) -> None:
-    """Leave the hours for publication.
+    """Leave the hours for publication, and the hours of receipt for the books.
 
     Nothing new was received, so completeness is not put back: hence ``loaded_through`` as the time of receipt.
     """
     connection.execute(
         """
-        insert into ledger.unpublished as u (type, tenant, hour, cause, received_from)
-        select h.type, h.tenant, h.hour, %(cause)s, coalesce(c.loaded_through, now())
+        insert into ledger.unpublished as u (type, tenant, hour, cause, received_from, reprocessed_by)
+        select h.type, h.tenant, h.hour, %(cause)s, coalesce(c.loaded_through, now()), %(run_id)s
         from (
             select distinct type, tenant, date_trunc('hour', minute, 'UTC') as hour
             from ledger.reprocess_minutes
@@ -193,9 +123,23 @@ def _mark(connection: psycopg.Connection, run_id: UUID) -> None:
                 else excluded.cause
             end,
             received_from = least(u.received_from, excluded.received_from),
+            reprocessed_by = excluded.reprocessed_by,
             changed_at = now()
         """,
-        {"cause": CAUSE, "run_id": run_id, "gravity": list(CAUSES)},
+        {"cause": REPROCESS, "run_id": run_id, "gravity": list(CAUSES)},
+    )
+    # Else the books of an hour that balances would be those of before until every hour is balanced anew, once a day.
+    connection.execute(
+        """
+        insert into ledger.books_touched (received_hour)
+        select distinct (k.content ->> 'received_hour')::timestamptz as received_hour
+        from ledger.reprocess_minutes as m
+        inner join ledger.reprocess_rows as k using (run_id, type, tenant, minute)
+        where m.run_id = %s and m.outcome = 'replaced' and k.part = 'cells'
+        order by received_hour
+        on conflict (received_hour) do update set touched_at = now()
+        """,
+        (run_id,),
     )
 
 

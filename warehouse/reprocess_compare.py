@@ -12,6 +12,7 @@ from psycopg import sql
 
 from contracts.columns import rollup_columns
 from contracts.model import Contract
+from warehouse.held import NOT_TO_BE_COMPUTED
 from warehouse.minute_state import states
 from warehouse.replace import CELL_COLUMNS, copy_rows
 
@@ -111,7 +112,11 @@ def compare(
         copy_rows(cursor, FRESH_ROLLUP, [c.name for c in rollup_columns(contract)], computed[0])
         copy_rows(cursor, FRESH_CELLS, CELL_COLUMNS, computed[1])
         cursor.execute(
-            sql.SQL(_COMPARE).format(old=states(table, CELLS, _WITHIN), new=states(FRESH_ROLLUP, FRESH_CELLS, _WITHIN)),
+            sql.SQL(_COMPARE).format(
+                old=states(table, CELLS, _WITHIN),
+                new=states(FRESH_ROLLUP, FRESH_CELLS, _WITHIN),
+                waiting=sql.SQL(NOT_TO_BE_COMPUTED).format(m=sql.Identifier("j")),
+            ),
             given,
         )
         row = cursor.fetchone()
@@ -142,13 +147,7 @@ _COMPARE: LiteralString = """
             j.minute,
             j.was,
             j.becomes,
-            exists (
-                select from ledger.touched as t
-                where t.type = %(type)s and t.tenant = j.tenant and t.minute = j.minute
-            ) or exists (
-                select from ledger.held_minutes as h
-                where h.type = %(type)s and h.tenant = j.tenant and h.minute = j.minute
-            ) as waiting,
+            {waiting} as waiting,
             exists (
                 select from ledger.cells as q
                 where q.type = %(type)s and q.tenant = j.tenant and q.minute = j.minute and q.quarantined > 0

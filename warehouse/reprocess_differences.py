@@ -55,8 +55,13 @@ class _Part:
     summed: Sequence[str]
 
 
-def differences(connection: psycopg.Connection, run_id: UUID, contract: Contract, grain: Grain) -> Sequence[Difference]:
-    """Everything that ``run_id`` found in the type and that is not applied yet, in order of period."""
+def differences(
+    connection: psycopg.Connection, run_id: UUID, contract: Contract, grain: Grain, most: int
+) -> tuple[Sequence[Difference], int]:
+    """What ``run_id`` would change in the type and has not yet: in order of period the first ``most``, and how many.
+
+    To be called when it is judged what becomes of each minute that was found.
+    """
     columns = rollup_columns(contract)
     rollup = _Part(
         "rollup",
@@ -67,13 +72,16 @@ def differences(connection: psycopg.Connection, run_id: UUID, contract: Contract
     )
     booked = ("type", "tenant", "minute", "received_hour")
     cells = _Part("cells", sql.Identifier("ledger", "cells"), booked, BOOKED, BOOKED)
-    found = [d for part in (rollup, cells) for d in _of_part(connection, run_id, contract, grain, part)]
-    return sorted(found, key=lambda d: (d.period, d.tenant, d.part != "rollup", d.measure))
+    parts = [_of_part(connection, run_id, contract, grain, part, most) for part in (rollup, cells)]
+    found = sorted(
+        (d for first, _ in parts for d in first), key=lambda d: (d.period, d.tenant, d.part != "rollup", d.measure)
+    )
+    return found[:most], sum(count for _, count in parts)
 
 
-def _of_part(
-    connection: psycopg.Connection, run_id: UUID, contract: Contract, grain: Grain, part: _Part
-) -> list[Difference]:
+def _of_part(  # noqa: PLR0917
+    connection: psycopg.Connection, run_id: UUID, contract: Contract, grain: Grain, part: _Part, most: int
+) -> tuple[list[Difference], int]:
     names = [sql.Identifier(f"sum_{n}") for n in range(len(part.summed))]
     sums = [
         sql.SQL("sum(r.{})::numeric as {}").format(sql.Identifier(m), n)
@@ -95,9 +103,11 @@ def _of_part(
             "key": list(part.key),
             "measures": list(part.measures),
             "summed": list(part.summed),
+            "most": most,
         },
     ).fetchall()
-    return [Difference(contract.type, t, period, part.name, m, old, new, n) for t, period, m, old, new, n in rows]
+    found = [Difference(contract.type, t, period, part.name, m, old, new, n) for t, period, m, old, new, n, _ in rows]
+    return found, rows[0][-1] if rows else 0
 
 
 _DIFFERENCES: LiteralString = """
@@ -106,7 +116,8 @@ _DIFFERENCES: LiteralString = """
             select name from jsonb_object_keys(content) as name where name <> all(%(key)s::text[])
         ) as key
         from ledger.reprocess_rows
-        where run_id = %(run_id)s and type = %(type)s and part = %(part)s
+        inner join ledger.reprocess_minutes using (run_id, type, tenant, minute)
+        where run_id = %(run_id)s and type = %(type)s and part = %(part)s and outcome = 'replaced'
     ),
 
     pairs as (
@@ -154,8 +165,10 @@ _DIFFERENCES: LiteralString = """
         c.measure,
         case when c.difference is not null then coalesce(t.total, 0) end,
         coalesce(t.total, 0) + c.difference,
-        c.differing
+        c.differing,
+        count(*) over ()
     from changed as c
     left join totals as t on t.tenant = c.tenant and t.period = c.period and t.measure = c.measure
     order by 2, 1, 3
+    limit %(most)s
 """

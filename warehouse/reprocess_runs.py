@@ -13,7 +13,7 @@ Kind = Literal["dry run", "apply", "undo"]
 
 
 class AlreadyAtWork(Exception):
-    """Another reprocessing runs; two would find the same differences."""
+    """Another reprocessing runs; two would put the same in place, and two dry runs take up the same run."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,23 @@ class Progress:
 
 
 @contextmanager
-def alone(connection: psycopg.Connection) -> Iterator[None]:
-    """Be the only reprocessing. The lock is the connection's, which must be in autocommit mode.
+def alone(connection: psycopg.Connection, *, dry_run: bool = False) -> Iterator[None]:
+    """Be the only reprocessing that changes anything, or the only dry run: each night's looks beside a month's work.
+
+    The lock is the connection's, which must be in autocommit mode.
 
     :raises AlreadyAtWork: there is another.
     """
-    row = connection.execute("select pg_try_advisory_lock(hashtextextended('reprocess', 0))").fetchone()
+    name = "reprocess dry run" if dry_run else "reprocess"
+    row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)).fetchone()
     if row is None or not row[0]:
-        raise AlreadyAtWork("another `watershed reprocess` is at work; `watershed reprocess --list` says how far it is")
+        what = "`watershed reprocess --dry-run`" if dry_run else "`watershed reprocess`"
+        raise AlreadyAtWork(f"another {what} is at work; `watershed reprocess --list` says how far it is")
     try:
         yield
     finally:
         if not connection.closed:
-            connection.execute("select pg_advisory_unlock(hashtextextended('reprocess', 0))")
+            connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
 
 
 def begin(connection: psycopg.Connection, asked: Asked) -> Run:
@@ -135,12 +139,6 @@ def progress(connection: psycopg.Connection, run_id: UUID, type_: str) -> Progre
         (run_id, type_),
     ).fetchone()
     return None if row is None else Progress(*row)
-
-
-def differing(connection: psycopg.Connection, run_id: UUID) -> int:
-    """How many minutes the run has found to differ."""
-    row = connection.execute("select count(*) from ledger.reprocess_minutes where run_id = %s", (run_id,)).fetchone()
-    return int(row[0]) if row else 0
 
 
 def note(connection: psycopg.Connection, run_id: UUID, type_: str, done: Progress) -> None:

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 
 from contracts.model import Contract
 from warehouse import reprocess_runs as runs
@@ -68,31 +67,28 @@ def _turn_round(connection: psycopg.Connection, undone: UUID, run_id: UUID) -> N
 def _require_columns(connection: psycopg.Connection, run_id: UUID, type_: str, contracts: dict[str, Contract]) -> None:
     if type_ not in contracts:
         raise CannotUndo(f"there is no contract {type_} any more")
-    row = connection.execute(
-        sql.SQL(
+    for part, table in (("rollup", f"rollups.{contracts[type_].rollup_table}"), ("cells", "ledger.cells")):
+        row = connection.execute(
             """
             select
                 (
-                    select array_agg(key order by key)
+                    select array_agg(key)
                     from jsonb_object_keys((
                         select content from ledger.reprocess_rows
-                        where run_id = %(run_id)s and type = %(type)s and part = 'rollup' and side = 'old'
+                        where run_id = %(run_id)s and type = %(type)s and part = %(part)s
                         limit 1
                     )) as key
                 ),
                 (
-                    select array_agg(attname::text order by attname::text)
+                    select array_agg(attname::text)
                     from pg_attribute
-                    where attrelid = {table}::regclass and attnum > 0 and not attisdropped
+                    where attrelid = %(table)s::regclass and attnum > 0 and not attisdropped
                 )
-            """
-        ).format(table=sql.Literal(f"rollups.{contracts[type_].rollup_table}")),
-        {"run_id": run_id, "type": type_},
-    ).fetchone()
-    if row is None or row[0] is None or set(row[0]) == set(row[1]):
-        return
-    changed = ", ".join(sorted(set(row[0]) ^ set(row[1])))
-    raise CannotUndo(
-        f"rollups.{contracts[type_].rollup_table} had other columns then ({changed}): reprocess with the code that is"
-        " wanted instead"
-    )
+            """,
+            {"run_id": run_id, "type": type_, "part": part, "table": table},
+        ).fetchone()
+        if row is not None and row[0] is not None and (changed := set(row[0]) ^ set(row[1])):
+            raise CannotUndo(
+                f"{table} had other columns then ({', '.join(sorted(changed))}): reprocess with the code that is wanted"
+                " instead"
+            )

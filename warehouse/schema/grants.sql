@@ -28,6 +28,7 @@ grant select on ledger.publications to loader;
 grant select, insert, update, delete on
 ledger.reprocesses, ledger.reprocess_types, ledger.reprocess_minutes, ledger.reprocess_rows
 to loader;
+grant select, insert, update on ledger.books_touched to loader;
 
 -- dbt: rollups to candidates.
 grant usage on schema rollups, ledger to dbt;

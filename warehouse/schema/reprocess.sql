@@ -55,3 +55,10 @@ create table if not exists ledger.reprocess_rows (
 );
 create index if not exists reprocess_rows_run on ledger.reprocess_rows (run_id, type, part, side);
 comment on table ledger.reprocess_rows is 'The rows of those minutes, before and after.';
+
+-- From a restatement back to the run that caused it, also when its rows are forgotten.
+alter table ledger.unpublished add column if not exists reprocessed_by uuid;
+comment on column ledger.unpublished.reprocessed_by is 'The run of `watershed reprocess` that changed the hour last; null: none did.';
+alter table ledger.restatements add column if not exists reprocessed_by uuid [];
+comment on column ledger.restatements.reprocessed_by is
+    'Where the cause is a reprocessing: the runs of `watershed reprocess` that the publication showed of the tenant.';

@@ -11,6 +11,8 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from books.reconcile import reconcile
+from books.settings import BooksSettings
 from contracts.registry import Registry
 from spark_jobs import reprocess as job
 from spark_jobs import reprocess_commands
@@ -99,6 +101,7 @@ def test_what_was_changed_by_hand_is_found_exactly_mended_and_can_be_taken_back(
     probe.watershed.execute(
         "update ledger.cells set counted = counted + 1 where tenant = %s and minute = %s", (tenant, last)
     )
+    probe.watershed.execute("delete from ledger.books_touched")
     spoiled, total = probe.checksum(tenant), sum(numbers.values())
     in_first = len([r for r in probe.rollup(tenant) if r["minute"] == first])
     off = 5 * in_first - numbers[second] + 70
@@ -121,6 +124,10 @@ def test_what_was_changed_by_hand_is_found_exactly_mended_and_can_be_taken_back(
     assert probe.checksum(tenant) == whole
     hours = {m.replace(minute=0) for m in (first, second, last, nothing)}
     assert waiting_hours(probe, tenant) == [(hour, "reprocess") for hour in sorted(hours)]
+    marks = probe.query("select distinct reprocessed_by from ledger.unpublished where tenant = %s", tenant)
+    assert [row["reprocessed_by"] for row in marks] == [applied.run_id]
+    received = {c["received_hour"] for c in probe.cells(tenant) if c["minute"] in (first, second, last)}
+    assert received <= {row["received_hour"] for row in probe.query("select received_hour from ledger.books_touched")}
 
     undone = probe.undo(applied.run_id)
     assert undone.outcomes == {"replaced": 4}
@@ -233,6 +240,121 @@ def test_events_that_arrive_meanwhile_are_kept(probe, tenant, arrival):
     assert probe.reprocess(tenant, dry_run=True).differing == 0
 
 
+def test_a_dry_run_does_not_tell_of_what_is_left_alone_by_now(probe, tenant, arrival):
+    """A load mended one minute since it was compared; another waits for the load."""
+    loaded(probe, tenant, arrival)
+    first, second, third, *_ = sorted(seen(probe, tenant))
+    spoil(probe, tenant, first, second, third)
+
+    def while_it_works(_step: Any) -> None:
+        probe.arrive(tenant, arrival(event=1001, sequence=1001, minute=int((first - NOON) / timedelta(minutes=1))))
+        probe.load()
+        probe.watershed.execute(
+            "insert into ledger.touched (type, tenant, minute, cause, received_from)"
+            " values (%s, %s, %s, 'erasure', now())",
+            (probe.contract.type, tenant, second),
+        )
+
+    outcome = probe.reprocess(tenant, dry_run=True, say=while_it_works, grain="hour")
+    assert outcome.differing == 1
+    assert outcome.as_json()["left_as_they_are"] == {"newer": 1, "waiting": 1}
+    (_, _, rows) = told(outcome)["rollup", "seen"]
+    assert rows == len([r for r in probe.rollup(tenant) if r["minute"] == third])
+    assert (outcome.as_json()["reads"], outcome.as_json()["replaced"]) == ([], 0)
+    probe.load()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["read before", "never read"])
+def test_next_to_a_missing_file_its_minutes_are_left_alone(probe, tenant, arrival, stack, known):
+    """Where it is known what the file held, the other minutes are mended; else its day waits until it is back."""
+    table = probe.catalog.load_table(probe.contract.table)
+    before = set(table.inspect.files()["file_path"].to_pylist())
+    probe.arrive(tenant, arrival(event=1, sequence=1), arrival(event=2, sequence=2, minute=59))
+    table.refresh()
+    (gone,) = set(table.inspect.files()["file_path"].to_pylist()) - before
+    probe.arrive(tenant, arrival(event=3, sequence=3, minute=30))
+    probe.load()
+    numbers = seen(probe, tenant)
+    spoil(probe, tenant, *numbers)
+    spoiled = seen(probe, tenant)
+    own = stack.own("books")
+    books = BooksSettings(**{n: own[n.upper()] for n in BooksSettings.model_fields if n.upper() in own})
+    if known:
+        assert reconcile([probe.contract], books).failed == {}
+    with table.io.new_input(gone).open() as file:
+        held = file.read()
+    table.io.delete(gone)
+    try:
+        assert reconcile([probe.contract], books).files_missing == 1
+        outcome = probe.reprocess(tenant)
+        between = NOON + timedelta(minutes=30)
+        assert outcome.as_json()["minutes_waiting"] == (2 if known else 3)
+        assert outcome.outcomes == ({"replaced": 1} if known else {})
+        assert seen(probe, tenant) == ({**spoiled, between: numbers[between]} if known else spoiled)
+    finally:
+        with table.io.new_output(gone).create() as file:
+            file.write(held)
+        assert reconcile([probe.contract], books).files_missing == 0
+    probe.load()
+    assert probe.touched(tenant) == []
+    assert probe.reprocess(tenant).outcomes == ({} if known else {"replaced": 1}), "the file's minutes the load mended"
+    assert seen(probe, tenant) == numbers
+
+
+def test_minutes_with_quarantined_rows_or_of_a_file_that_goes_missing_meanwhile_are_left(probe, tenant, arrival):
+    """Of the one the lake has more than was ever to be counted, of the other nobody knows what it would give."""
+    loaded(probe, tenant, arrival)
+    numbers = seen(probe, tenant)
+    first, *_, last = sorted(numbers)
+    spoil(probe, tenant, *numbers)
+    spoiled = seen(probe, tenant)
+    probe.watershed.execute(
+        "update ledger.cells set landed = landed + 1, quarantined = 1 where type = %s and tenant = %s and minute = %s",
+        (probe.contract.type, tenant, first),
+    )
+
+    def lose(_step: Any) -> None:
+        probe.watershed.execute(
+            """
+            with lost as (
+                insert into ledger.lake_files (type, path, manifest, rows, read, state)
+                values (%(type)s, %(tenant)s, 'none', 1, true, 'missing') returning file_id
+            )
+            insert into ledger.held_minutes (type, tenant, minute, file_id)
+            select %(type)s, %(tenant)s, %(minute)s, file_id from lost
+            """,
+            {"type": probe.contract.type, "tenant": tenant, "minute": last},
+        )
+
+    try:
+        outcome = probe.reprocess(tenant, say=lose)
+    finally:
+        probe.watershed.execute("delete from ledger.lake_files where path = %s", (tenant,))
+    assert outcome.as_json()["minutes_quarantined"] == 1
+    assert outcome.outcomes == {"replaced": len(numbers) - 2, "waiting": 1}
+    assert seen(probe, tenant) == {**numbers, first: spoiled[first], last: spoiled[last]}
+
+
+def test_after_a_change_of_columns_an_undo_is_refused(probe, tenant, arrival):
+    """As if the tables had got a column since, first the rollup and then the books."""
+    loaded(probe, tenant, arrival)
+    first, *_ = sorted(seen(probe, tenant))
+    spoil(probe, tenant, first)
+    applied = probe.reprocess(tenant)
+    mended = probe.checksum(tenant)
+    for part, column in (("cells", "copies"), ("rollup", "seen")):
+        probe.watershed.execute(
+            "update ledger.reprocess_rows set content = content - %s where run_id = %s and part = %s",
+            (column, applied.run_id, part),
+        )
+        with pytest.raises(CannotUndo, match=rf"other columns then \({column}\)"):
+            probe.undo(applied.run_id)
+        probe.watershed.execute(
+            "delete from ledger.reprocess_rows where run_id = %s and part = 'cells'", (applied.run_id,)
+        )
+    assert probe.checksum(tenant) == mended
+
+
 def test_a_minute_that_was_recomputed_since_is_not_undone(probe, tenant, arrival):
     loaded(probe, tenant, arrival)
     numbers = seen(probe, tenant)
@@ -330,13 +452,14 @@ def test_the_command_says_by_its_exit_code_whether_anything_differs(probe, tenan
     assert json.loads(applied.stdout.strip().splitlines()[-1])["replaced"] == result["differing"]
 
 
-def test_two_at_a_time_are_refused(probe, tenant, arrival, load_settings):
-    with (
-        psycopg.connect(load_settings.loader_dsn, autocommit=True) as other,
-        reprocess_runs.alone(other),
-        pytest.raises(reprocess_runs.AlreadyAtWork),
-    ):
-        probe.reprocess(tenant)
+def test_two_at_a_time_are_refused_and_a_dry_run_beside_another_is_not(probe, tenant, load_settings):
+    with psycopg.connect(load_settings.loader_dsn, autocommit=True) as other:
+        with reprocess_runs.alone(other):
+            with pytest.raises(reprocess_runs.AlreadyAtWork):
+                probe.reprocess(tenant)
+            assert probe.reprocess(tenant, dry_run=True).differing == 0
+        with reprocess_runs.alone(other, dry_run=True), pytest.raises(reprocess_runs.AlreadyAtWork):
+            probe.reprocess(tenant, dry_run=True)
 
 
 def test_what_was_replaced_is_forgotten_after_its_days(probe, tenant, arrival):

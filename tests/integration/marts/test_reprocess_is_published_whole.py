@@ -104,15 +104,23 @@ def test_a_build_in_the_middle_does_not_publish_half_of_it(shown: Warehouse) -> 
     assert totals(shown) == {7}
     restated = shown.rows(
         """
-        select run_id, mart, period_start, old ->> 'page_views', new ->> 'page_views', cause
+        select run_id, mart, period_start, old ->> 'page_views', new ->> 'page_views', cause, reprocessed_by
         from ledger.restatements order by mart, period_start
         """
     )
+    marts = {
+        "page_daily": {DAY: ("2", "7")},
+        "page_region_daily": {DAY: ("2", "7")},
+        "page_region_hourly": {HOUR: ("1", "3"), LATER: ("1", "4")},
+        "page_views_daily": {DAY: ("2", "7")},
+        "page_views_hourly": {HOUR: ("1", "3"), LATER: ("1", "4")},
+        "region_daily": {DAY: ("2", "7")},
+        "region_hourly": {HOUR: ("1", "3"), LATER: ("1", "4")},
+    }
     assert restated == [
-        (done.run_id, "page_daily", DAY, "2", "7", "reprocess"),
-        (done.run_id, "region_daily", DAY, "2", "7", "reprocess"),
-        (done.run_id, "region_hourly", HOUR, "1", "3", "reprocess"),
-        (done.run_id, "region_hourly", LATER, "1", "4", "reprocess"),
+        (done.run_id, mart, period, old, new, "reprocess", [reprocess])
+        for mart, periods in marts.items()
+        for period, (old, new) in periods.items()
     ]
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,32 @@ def test_each_role_may_do_in_what_was_restored_what_it_might_before(drill: Drill
     assert drill.rows("select count(*) from rollups.page_view_minute", "loader") == [(200,)]
 
 
+def test_the_floor_of_the_lake_is_not_lowered(drill: Drill, tmp_path: Path) -> None:
+    """What it was raised over since the backup is gone from the lake: recomputed, those minutes would be empty."""
+    floors = "select type, floor from ledger.lake_floor order by type"
+    higher, lower = NOON, NOON - timedelta(days=9)
+    drill.rows(f"insert into ledger.lake_floor (type, floor) values ('signup', '{higher}'), ('purchase', '{lower}')")
+    name = made(drill, tmp_path)["name"]
+    drill.rows("delete from ledger.lake_floor where type = 'signup'")
+    drill.rows(f"update ledger.lake_floor set floor = '{higher}'")
+    drill.rows(f"insert into ledger.lake_floor (type, floor) values ('metric', '{lower}')")
+    assert drill.watershed("restore", name, "--in", str(tmp_path), "--yes").exit_code == 0
+    assert drill.rows(floors) == [("metric", lower), ("purchase", higher), ("signup", higher)]
+    drill.rows("delete from ledger.lake_floor")
+
+
+def test_with_an_older_catalog_the_warehouse_loads_again_what_is_landed_again(drill: Drill, tmp_path: Path) -> None:
+    """Commits after the backup come again under the same numbers, and not with the same events in them."""
+    drill.rows("insert into ledger.cursors (type, land_seq, metadata_location) values ('signup', 7, 's3://seven')")
+    name = made(drill, tmp_path)["name"]
+    drill.rows("update ledger.cursors set land_seq = 9, sequence_number = 9, metadata_location = 's3://nine'")
+    drill.rows("insert into ledger.cursors (type, land_seq) values ('purchase', 3)")
+    assert drill.watershed("restore", name, "--in", str(tmp_path), "--only", "catalog", "--yes").exit_code == 0
+    cursors = "select type, land_seq, sequence_number, metadata_location from ledger.cursors order by type"
+    assert drill.rows(cursors) == [("purchase", 0, 0, None), ("signup", 7, 0, None)]
+    drill.rows("delete from ledger.cursors")
+
+
 def test_one_database_is_restored_alone(drill: Drill, tmp_path: Path) -> None:
     name = made(drill, tmp_path)["name"]
     before = drill.checksums()
@@ -169,8 +195,13 @@ def test_backups_are_listed_the_newest_first_and_are_for_their_owner_only(drill:
     assert (tmp_path / first).stat().st_mode & 0o077 == 0
 
 
-def test_a_backup_that_cannot_be_made_leaves_nothing_that_looks_like_one(drill: Drill, tmp_path: Path) -> None:
+def test_a_backup_that_cannot_be_made_leaves_nothing_that_looks_like_one(
+    drill: Drill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = {**drill.secrets, "postgres": "another"}
+    with pytest.raises(backup.StackError, match="password authentication failed"):
+        backup.create(drill.settings, wrong, tmp_path)
+    monkeypatch.setattr(backup, "_loaded", lambda *_: {})
     with pytest.raises(backup.StackError, match="pg_dump failed"):
         backup.create(drill.settings, wrong, tmp_path)
     assert list(tmp_path.iterdir()) == []

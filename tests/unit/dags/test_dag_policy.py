@@ -11,6 +11,7 @@ from typer.main import get_command
 from alerts.due import PATIENCE
 from rejects import options, repair_commands
 from rejects.reject import Chosen
+from spark_jobs.reprocess_commands import DIFFERS
 from stack import airflow, lineage
 from stack.settings import REPO
 
@@ -201,6 +202,7 @@ def test_a_reprocessing_is_of_the_whole_day_of_its_run_and_changes_nothing_unles
     facts: Facts,
 ) -> None:
     assert facts["dags"]["reprocess"]["timetable"] == "CronDataIntervalTimetable"
+    assert task(facts, "reprocess", "reprocess")["final_code"] == DIFFERS
     words = task(facts, "reprocess", "reprocess")["arguments"]
     assert words[words.index("--from") + 1] == "{{ day_of(dag_run) }}"
     assert words[words.index("--to") + 1] == "{{ day_after(dag_run) }}"

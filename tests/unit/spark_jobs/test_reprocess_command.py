@@ -1,6 +1,8 @@
 """How `watershed reprocess` is called, and wrongly called."""
 
+import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import typer
@@ -52,3 +54,13 @@ def test_other_rollups_are_other_code() -> None:
     page_view, purchase = (Registry.load().newest(t) for t in ("page_view", "purchase"))
     assert code_of([page_view, purchase]) == code_of([purchase, page_view])
     assert code_of([page_view]) != code_of([purchase])
+    capped = dataclasses.replace(page_view, rollup=dataclasses.replace(page_view.rollup, cap=1))
+    assert code_of([capped]) != code_of([page_view])
+
+
+@pytest.mark.parametrize("name", ["dedupe.py", "rollup.py", "recompute.py", "surviving.py"])
+def test_other_code_that_computes_is_other_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    page_view = Registry.load().newest("page_view")
+    before, read = code_of([page_view]), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"mended" if path.name == name else read(path))
+    assert code_of([page_view]) != before
