@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from books.reconcile import reconcile
@@ -239,7 +240,10 @@ def killed(probe: Any, tenant: str, chunk: int, where: str) -> None:
     asked = {
         "where": where, "tenant": tenant, "folder": str(probe.folder), "type": probe.contract.type,
         "start": DAY.isoformat(), "end": (DAY + timedelta(days=1)).isoformat(),
-        "settings": probe.reprocessing(load_chunk_events=chunk).model_dump(mode="json"),
+        "settings": {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in probe.reprocessing(load_chunk_events=chunk).model_dump().items()
+        },
     }  # fmt: skip
     with subprocess.Popen(
         [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
