@@ -42,6 +42,7 @@ ROOMS = {
     "superset": "superset_config.commands",
     "tenant": "tenants.commands",
     "topics": "collector.commands:topics",
+    "trace": "tracing.commands",
     "warehouse": "warehouse.commands",
 }
 """Command, and ``module`` or ``module:attribute`` (default ``app``) that holds its typer application."""
