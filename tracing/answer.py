@@ -47,7 +47,7 @@ def verdict(arrival: Arrival, cursor: int, minute: Mapping[str, Any], booked: tu
 
 
 def of_event(  # noqa: PLR0917 - as its one caller has them
-    connection: ledger.Connection,
+    asked: ledger.Asked,
     contract: Contract,
     event: Identity,
     arrivals: Sequence[Arrival],
@@ -55,11 +55,13 @@ def of_event(  # noqa: PLR0917 - as its one caller has them
     snapshots: Mapping[str, Snapshot],
 ) -> dict[str, Any]:
     """Everything about one event of the lake; ``arrivals`` are all of it, as :func:`by_event` has them."""
-    minute, hour = ledger.minute(connection, event), ledger.hour(connection, event)
+    place = (event.type, event.tenant, event.minute)
+    minute, hour = asked.once(ledger.minute, *place), asked.once(ledger.hour, *place)
     told = []
     for arrival in arrivals:
-        booked = ledger.quarantined(connection, event, arrival.row["received_at"])
-        told.append(_arrival(connection, contract, arrival, verdict(arrival, cursor, minute, booked), snapshots))
+        received_hour = arrival.row["received_at"].replace(minute=0, second=0, microsecond=0)
+        booked = asked.once(ledger.quarantined, *place, received_hour)
+        told.append(_arrival(asked, contract, arrival, verdict(arrival, cursor, minute, booked), snapshots))
     counting = [a for a, said in zip(arrivals, told, strict=True) if said["verdict"] not in (NOT_LOADED, QUARANTINED)]
     found: dict[str, Any] = {
         "type": event.type,
@@ -71,13 +73,13 @@ def of_event(  # noqa: PLR0917 - as its one caller has them
         "erased": erased(arrivals[0].row, contract),
         "minute_state": ledger.plain(minute),
         "hour_state": ledger.plain(hour),
-        "repairs": [ledger.plain(r) for r in ledger.repairs(connection, [event.event_id])],
+        "repairs": [ledger.plain(r) for r in asked.once(ledger.repairs, (event.event_id,))],
         "rollup": None,
         "marts": [],
     }
     if counting:
         first = counting[0].row
-        rollup = charts.rollup_row(connection, event, contract, first, minute["downsampled_to"])
+        rollup = charts.rollup_row(asked.connection, event, contract, first, minute["downsampled_to"])
         found["rollup"] = {
             "table": f"rollups.{rollup.table}",
             "minute": rollup.minute.isoformat(),
@@ -86,19 +88,19 @@ def of_event(  # noqa: PLR0917 - as its one caller has them
             "adds": ledger.plain(adds(first, contract)),
             "row": ledger.plain(rollup.row),
         }
-        found["marts"] = [_mart(m) for m in charts.mart_rows(connection, event, rollup.key, hour["time_zone"])]
+        found["marts"] = [_mart(m) for m in charts.mart_rows(asked.connection, event, rollup.key, hour["time_zone"])]
     return found
 
 
 def _arrival(
-    connection: ledger.Connection,
+    asked: ledger.Asked,
     contract: Contract,
     arrival: Arrival,
     said: str,
     snapshots: Mapping[str, Snapshot],
 ) -> dict[str, Any]:
     row, snapshot = arrival.row, snapshots.get(arrival.file)
-    load = None if said == NOT_LOADED else ledger.load_of(connection, contract.type, row["land_seq"])
+    load = None if said == NOT_LOADED else asked.once(ledger.load_of, contract.type, row["land_seq"])
     return {
         "verdict": said,
         "is": arrival.verdict,

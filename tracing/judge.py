@@ -44,7 +44,8 @@ def judged(arrivals: Sequence[Arrival]) -> list[Arrival]:
 
     Its verdict depends on the set of rows only, not on the order in which they landed or are given.
     """
-    placed = sorted(arrivals, key=lambda arrival: arrival.order)
+    # Of the very same arrival landed twice, the load takes either; here it is the one that landed first.
+    placed = sorted(arrivals, key=lambda arrival: (*arrival.order, arrival.row["land_seq"]))
     if not placed:
         return []
     winner = placed[0].row

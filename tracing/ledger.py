@@ -1,15 +1,30 @@
 """What the warehouse knows of an event's minute: loads, what waits, what holds it, its books. Reads only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
 
-from tracing.judge import Identity
-
 Connection = psycopg.Connection[dict[str, Any]]
+T = TypeVar("T")
+
+
+class Asked:
+    """The answers of one transaction: many events have the same minute, landing or load."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._known: dict[Any, Any] = {}
+
+    def once(self, question: Callable[..., T], *values: object) -> T:
+        """The answer to ``question`` (a function of this module) about ``values``, asked when it is not known yet."""
+        key = (question, *values)
+        if key not in self._known:
+            self._known[key] = question(self.connection, *values)
+        answer: T = self._known[key]
+        return answer
 
 
 def connect(dsn: str) -> Connection:
@@ -44,8 +59,8 @@ def load_of(connection: Connection, type_: str, land_seq: int) -> dict[str, Any]
     ).fetchone()
 
 
-def minute(connection: Connection, event: Identity) -> dict[str, Any]:
-    """The state of an event's minute.
+def minute(connection: Connection, type_: str, tenant: str, minute: datetime) -> dict[str, Any]:
+    """The state of a minute.
 
     ``waiting_since`` and ``cause`` are set while it waits to be recomputed; ``held`` counts its missing files;
     ``floor`` and ``downsampled_to`` are the type's; the rest is what the books count of the minute, null where nothing.
@@ -78,28 +93,30 @@ def minute(connection: Connection, event: Identity) -> dict[str, Any]:
             where type = e.type and tenant = e.tenant and minute = e.minute
         ) as c
         """,
-        event._asdict(),
+        {"type": type_, "tenant": tenant, "minute": minute},
     ).fetchone()
     assert row is not None  # noqa: S101 - an outer join of one row gives one
     return row
 
 
-def quarantined(connection: Connection, event: Identity, received_at: datetime) -> tuple[int, int]:
-    """Of the rows of the event's minute received in the hour of ``received_at``: landed, and of these quarantined."""
+def quarantined(
+    connection: Connection, type_: str, tenant: str, minute: datetime, received_hour: datetime
+) -> tuple[int, int]:
+    """Of the rows of a minute that were received in an hour: landed, and of these quarantined."""
     row = connection.execute(
         """
         select landed, quarantined from ledger.cells
         where
             type = %(type)s and tenant = %(tenant)s and minute = %(minute)s
-            and received_hour = date_trunc('hour', %(received_at)s::timestamptz, 'UTC')
+            and received_hour = %(received_hour)s
         """,
-        {**event._asdict(), "received_at": received_at},
+        {"type": type_, "tenant": tenant, "minute": minute, "received_hour": received_hour},
     ).fetchone()
     return (row["landed"], row["quarantined"]) if row else (0, 0)
 
 
-def hour(connection: Connection, event: Identity) -> dict[str, Any]:
-    """Whether the event's hour waits for the marts, and how far the tenant's marts of the type are."""
+def hour(connection: Connection, type_: str, tenant: str, minute: datetime) -> dict[str, Any]:
+    """Whether the hour of a minute waits for the marts, and how far the tenant's marts of the type are."""
     row = connection.execute(
         """
         select
@@ -116,7 +133,7 @@ def hour(connection: Connection, event: Identity) -> dict[str, Any]:
         left join marts.freshness as f on f.event_type = e.type and f.tenant = e.tenant
         left join ledger.tenants as z on z.tenant = e.tenant
         """,
-        event._asdict(),
+        {"type": type_, "tenant": tenant, "minute": minute},
     ).fetchone()
     assert row is not None  # noqa: S101 - as above
     return row

@@ -96,9 +96,10 @@ def _in_the_lake(  # noqa: PLR0917 - one step of the search
         return
     cursor = cursors.get(contract.type, 0)
     snapshots = lake.snapshots(pinned, {arrival.file for arrival in here.arrivals})
-    for event, arrivals in by_event(contract.type, here.arrivals, cursor).items():
-        with warehouse.transaction():
-            found["events"].append(of_event(warehouse, contract, event, arrivals, cursor, snapshots))
+    with warehouse.transaction():
+        asked = ledger.Asked(warehouse)
+        for event, arrivals in by_event(contract.type, here.arrivals, cursor).items():
+            found["events"].append(of_event(asked, contract, event, arrivals, cursor, snapshots))
 
 
 def _among_rejects(  # noqa: PLR0917 - one step of the search

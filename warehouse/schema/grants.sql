@@ -54,7 +54,7 @@ grant select, insert, update, delete on all tables in schema marts to publisher;
 -- The views there are windows on the ledger: written through, they would let it change what was done.
 revoke insert, update, delete on
 marts.loads, marts.gate_results, marts.publications, marts.popular_apps, marts.rejects_hourly, marts.arrivals_hourly,
-marts.books_hourly
+marts.books_hourly, marts.restatements
 from publisher;
 
 -- lander: how far the lake is.
