@@ -56,6 +56,7 @@ def test_a_time_saves_looking_into_the_files_of_other_days(lake: Lake) -> None:
     assert sequences(noon) == [("acme", 1), ("globex", 1)]
     assert sequences(by_id) == [("acme", 3)]
     assert looked(lake, Wanted(ids(3), before=NOON + timedelta(minutes=1))).arrivals == []
+    assert looked(lake, Wanted(ids(1), since=NOON + timedelta(minutes=1))).arrivals == []
 
 
 def test_progress_is_told_of_each_file(lake: Lake) -> None:

@@ -47,16 +47,20 @@ ARRIVALS = st.lists(
 )
 
 
+def values(one: Arrival) -> tuple[object, ...]:
+    return tuple(one.row[name] for name in ("received_at", "collector_id", "sequence", "content_hash"))
+
+
 def said_by_sql(arrivals: list[Arrival]) -> dict[tuple[object, ...], list[tuple[str, bool]]]:
     connection = sqlite3.connect(":memory:")
     connection.execute("create table arrivals (number, received_at, collector_id, sequence, content_hash)")
     connection.executemany(
         "insert into arrivals values (?, ?, ?, ?, ?)",
-        [(i, str(a.order[0]), *a.order[1:]) for i, a in enumerate(arrivals)],
+        [(i, str(values(a)[0]), *values(a)[1:]) for i, a in enumerate(arrivals)],
     )
     found: dict[tuple[object, ...], list[tuple[str, bool]]] = {}
     for number, verdict, copy in connection.execute(RULE):
-        found.setdefault(arrivals[number].order, []).append((verdict, bool(copy)))
+        found.setdefault(values(arrivals[number]), []).append((verdict, bool(copy)))
     connection.close()
     return {order: sorted(said) for order, said in found.items()}
 
@@ -70,7 +74,7 @@ def test_verdicts_are_those_of_the_loads_rule_whatever_the_order(
     told = judged(shuffled)
     found: dict[tuple[object, ...], list[tuple[str, bool]]] = {}
     for one in told:
-        found.setdefault(one.order, []).append((one.verdict, one.copy))
+        found.setdefault(values(one), []).append((one.verdict, one.copy))
     assert {order: sorted(said) for order, said in found.items()} == said_by_sql(arrivals)
     assert told[0].verdict == WINNER
     assert len(told) == len(arrivals)
