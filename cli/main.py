@@ -16,6 +16,7 @@ REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
     "alerts": "alerts.commands",
+    "audit": "spark_jobs.audit_commands",
     "backup": "stack.backup_commands",
     "books": "books.commands",
     "collectors": "collector.collectors_commands",

@@ -28,6 +28,8 @@ grant select on ledger.publications to loader;
 grant select, insert, update, delete on
 ledger.reprocesses, ledger.reprocess_types, ledger.reprocess_minutes, ledger.reprocess_rows
 to loader;
+-- The nightly audit of ids, a job beside the load.
+grant select, insert, delete on ledger.id_audits to loader;
 
 -- dbt: rollups to candidates.
 grant usage on schema rollups, ledger to dbt;
@@ -54,7 +56,7 @@ grant select, insert, update, delete on all tables in schema marts to publisher;
 -- The views there are windows on the ledger: written through, they would let it change what was done.
 revoke insert, update, delete on
 marts.loads, marts.gate_results, marts.publications, marts.popular_apps, marts.rejects_hourly, marts.arrivals_hourly,
-marts.books_hourly, marts.restatements
+marts.books_hourly, marts.restatements, marts.id_audits
 from publisher;
 
 -- lander: how far the lake is.
