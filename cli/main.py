@@ -16,6 +16,7 @@ REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
     "alerts": "alerts.commands",
+    "audit": "spark_jobs.audit_commands",
     "backup": "stack.backup_commands",
     "books": "books.commands",
     "collectors": "collector.collectors_commands",
@@ -42,6 +43,7 @@ ROOMS = {
     "superset": "superset_config.commands",
     "tenant": "tenants.commands",
     "topics": "collector.commands:topics",
+    "trace": "tracing.commands",
     "warehouse": "warehouse.commands",
 }
 """Command, and ``module`` or ``module:attribute`` (default ``app``) that holds its typer application."""

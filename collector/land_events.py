@@ -99,10 +99,11 @@ class EventDecoder(Decoder):
 
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
         """The table's columns but ``land_seq``."""
-        del batch
         columns: dict[str, pa.Array[Any]] = {
             name: pa.array(list(map(attrgetter(name), rows)), self._schema.field(name).type) for name in _ENVELOPE
         }
+        for name, values in (("kafka_partition", batch.partitions), ("kafka_offset", batch.offsets)):
+            columns[name] = pa.array(values, self._schema.field(name).type)
         datas = [row.data for row in rows]
         for attribute, plain in self._plain:
             for data in datas:
@@ -111,11 +112,11 @@ class EventDecoder(Decoder):
                     setattr(data, attribute, plain(value))
         columns["content_hash"] = _signed([self._content(row) for row in rows])
         for spec in self.contract.fields:
-            values = list(map(attrgetter(self._names[spec.name]), datas))
-            columns[spec.name] = _array(spec, values, self._schema.field(spec.name).type)
+            given = list(map(attrgetter(self._names[spec.name]), datas))
+            columns[spec.name] = _array(spec, given, self._schema.field(spec.name).type)
         for name in self.contract.hashed_fields:
-            values = list(map(attrgetter(self._names[name]), datas))
-            columns[f"{name}_hash"] = self._hashes(name, [row.tenant for row in rows], values)
+            given = list(map(attrgetter(self._names[name]), datas))
+            columns[f"{name}_hash"] = self._hashes(name, [row.tenant for row in rows], given)
         names = [f.name for f in self._schema if f.name != "land_seq"]
         fields = [self._schema.field(name) for name in names]
         return pa.Table.from_arrays([columns[name] for name in names], schema=pa.schema(fields))

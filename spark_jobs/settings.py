@@ -54,6 +54,14 @@ class ReprocessSettings(LoadSettings):
     )
 
 
+class AuditSettings(LoadSettings):
+    """``watershed audit``."""
+
+    audit_look_back_days: int = Field(
+        default=30, ge=1, description="Ids received on a day are compared with what occurred in so many days before it"
+    )
+
+
 class MaintainSettings(SparkSettings):
     """``watershed lake maintain``."""
 

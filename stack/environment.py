@@ -57,6 +57,7 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
     values |= {name: str(getattr(settings, name.lower())) for name in (*MAIL, "ALERTS_TO")}
     for role in (
         "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "repairer", "bookkeeper",
+        "tracer",
     ):  # fmt: skip
         values[f"{role.upper()}_DSN"] = postgres.dsn(settings, secrets, role)
     for name in ("WRITE_KEY", "BROWSER_WRITE_KEY"):

@@ -2,14 +2,14 @@
 -- The roles belong to the stack; what dbt makes in its schemas it grants to gate and publisher itself (`+grants`).
 
 revoke all on all tables in schema rollups, ledger, marts
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer;
 revoke all on all sequences in schema ledger
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer;
 revoke all on schema rollups, ledger, staging, intermediate, marts_build, marts
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer;
 
 grant usage on schema sketch to loader, dbt, gate, publisher, reader, maintainer;
-grant usage on schema calendar to dbt, gate, publisher, reader, alerter;
+grant usage on schema calendar to dbt, gate, publisher, reader, alerter, tracer;
 
 -- loader: lake to rollups, and the books of it.
 grant usage on schema rollups, ledger to loader;
@@ -29,6 +29,8 @@ grant select, insert, update, delete on
 ledger.reprocesses, ledger.reprocess_types, ledger.reprocess_minutes, ledger.reprocess_rows
 to loader;
 grant select, insert, update on ledger.books_touched to loader;
+-- The nightly audit of ids, a job beside the load.
+grant select, insert, delete on ledger.id_audits to loader;
 
 -- dbt: rollups to candidates.
 grant usage on schema rollups, ledger to dbt;
@@ -55,7 +57,7 @@ grant select, insert, update, delete on all tables in schema marts to publisher;
 -- The views there are windows on the ledger: written through, they would let it change what was done.
 revoke insert, update, delete on
 marts.loads, marts.gate_results, marts.publications, marts.popular_apps, marts.rejects_hourly, marts.arrivals_hourly,
-marts.books_hourly
+marts.books_hourly, marts.restatements, marts.id_audits
 from publisher;
 
 -- lander: how far the lake is.
@@ -81,6 +83,10 @@ ledger.reconciliations
 to bookkeeper;
 grant insert, update on ledger.receipt_cells, ledger.collectors, ledger.touched, ledger.rejects_touched to bookkeeper;
 grant usage on sequence ledger.change_seq to bookkeeper;
+
+-- tracer: follows one event through all of it, and changes nothing.
+grant usage on schema rollups, ledger, marts to tracer;
+grant select on all tables in schema rollups, ledger, marts to tracer;
 
 -- reader: dashboards and clients, finished numbers only.
 grant usage on schema marts to reader;

@@ -244,7 +244,7 @@ class Probe:
         )
 
 
-LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed", "lake_floor")
+LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed", "lake_floor", "id_audits")
 
 
 @pytest.fixture(scope="session")

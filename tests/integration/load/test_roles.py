@@ -87,6 +87,14 @@ FORBIDDEN = {
         "delete from ledger.repair_runs",
         "create table ledger.mine (x int)",
     ],
+    "TRACER_DSN": [
+        "insert into ledger.touched (type) values ('x')",
+        "update ledger.books set signed_off_at = now()",
+        "delete from rollups.page_view_minute",
+        "delete from marts.region_hourly",
+        "delete from marts.loads",
+        "create table ledger.mine (x int)",
+    ],
     "READER_DSN": [
         "select from rollups.page_view_minute",
         "select from ledger.cells",
@@ -112,6 +120,7 @@ PERMITTED = {
     "GATE_DSN": ["select from rollups.page_view_minute", "select from ledger.cells"],
     "PUBLISHER_DSN": ["select from ledger.cursors", "delete from marts.region_hourly where false"],
     "LANDER_DSN": ["update ledger.landed set land_seq = land_seq where false"],
+    "TRACER_DSN": ["select from ledger.cells", "select from rollups.page_view_minute", "select from marts.freshness"],
     "READER_DSN": ["select from marts.region_hourly"],
 }
 

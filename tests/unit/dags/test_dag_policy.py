@@ -23,6 +23,7 @@ EXPECTED = {
     "maintain_airflow",
     "maintain_lake",
     "reprocess",
+    "audit_ids",
     "daily_report",
     "finish_reports",
     "mail_report",
@@ -143,6 +144,7 @@ def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) 
 def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
     rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
     rooms |= {"reprocess": "load", "lake maintain": "maintain", "report": "report", "books reconcile": "books"}
+    rooms |= {"audit ids": "load"}
     rooms |= {"alerts check": "alerts", "alerts report": "mail_report", "repair": "repair"}
     seen = set()
     for name, found in tasks(facts):

@@ -57,6 +57,15 @@ def test_a_message_becomes_a_typed_row() -> None:
     assert decoded.poison == ()
 
 
+def test_a_row_keeps_its_place_in_kafka_whatever_is_set_aside_beside_it() -> None:
+    later = message(1, occurred_at="2026-11-23T09:00:00Z")
+    messages = batch(later, b"no JSON", message(2), partition=3)
+    decoded = EventDecoder(Registry.load().newest("page_view"), KEY).decode(messages)
+    rows = decoded.rows.to_pylist()
+    assert [(r["sequence"], r["kafka_partition"], r["kafka_offset"]) for r in rows] == [(2, 3, 2), (1, 3, 0)]
+    assert [p.offset for p in decoded.poison] == [1]
+
+
 def test_rows_are_sorted_by_the_time_they_occurred() -> None:
     late = message(1, occurred_at="2026-11-23T09:00:00Z")
     early = message(2, occurred_at="2026-11-22T09:00:00Z")
