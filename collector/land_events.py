@@ -28,6 +28,8 @@ _KINDS: dict[str, Any] = {
     "map": dict[str, str],
 }
 _DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
+_NOT_SENT = "(erased)"
+"""No collector writes a field of this name: it is the lander's own."""
 _ENVELOPE = ("event_id", "tenant", "schema_version", "occurred_at", "received_at", "collector_id", "sequence", "minted")
 
 
@@ -100,6 +102,7 @@ class EventDecoder(Decoder):
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
         """The table's columns but ``land_seq``."""
         del batch
+        self._erase(rows)
         columns: dict[str, pa.Array[Any]] = {
             name: pa.array(list(map(attrgetter(name), rows)), self._schema.field(name).type) for name in _ENVELOPE
         }
@@ -109,6 +112,7 @@ class EventDecoder(Decoder):
                 value = getattr(data, attribute)
                 if value is not None:
                     setattr(data, attribute, plain(value))
+        columns["erased"] = pa.array(list(map(attrgetter("erased"), rows)), pa.bool_())
         columns["content_hash"] = _signed([self._content(row) for row in rows])
         for spec in self.contract.fields:
             values = list(map(attrgetter(self._names[spec.name]), datas))
@@ -119,6 +123,29 @@ class EventDecoder(Decoder):
         names = [f.name for f in self._schema if f.name != "land_seq"]
         fields = [self._schema.field(name) for name in names]
         return pa.Table.from_arrays([columns[name] for name in names], schema=pa.schema(fields))
+
+    def _erase(self, rows: Sequence[Any]) -> None:
+        """Take from the rows of who was forgotten all that points to somebody, and mark them.
+
+        The rest stays, for the sums: where it happened and for how much is nobody's any more.
+        """
+        if not self.suppressed.tenants:
+            return
+        names = [(subject, self._names[f]) for subject, fields in self.contract.subjects.items() for f in fields]
+        personal = [self._names[name] for name in self.contract.pii]
+        seen: dict[tuple[str, str, str], bool] = {}
+        for row in rows:
+            for subject, attribute in names:
+                value = getattr(row.data, attribute)
+                if value is None:
+                    continue
+                who = (row.tenant, subject, value)
+                if who not in seen:
+                    seen[who] = self.suppressed.holds(*who)
+                row.erased = row.erased or seen[who] or None
+            if row.erased:
+                for name in personal:
+                    setattr(row.data, name, None)
 
     def _content(self, row: Any) -> bytes:
         return blake2b(self._encode((row.event_type, row.occurred_at, row.data)), digest_size=8).digest()
@@ -182,7 +209,9 @@ def _structs(contract: Contract) -> tuple[type[msgspec.Struct], dict[str, str]]:
             ("sequence", _Count),
             ("minted", bool),
             ("data", data),
+            ("erased", bool | None, None),
         ],
+        rename={"erased": _NOT_SENT},
         gc=False,
     )
     return message, names

@@ -58,6 +58,9 @@ ENVELOPE = (
     LakeColumn("minted", "boolean", True, "Whether the collector made the event_id."),
     LakeColumn("land_seq", "long", True, "The lander's commit that brought it into the lake."),
     LakeColumn("content_hash", "long", True, "A hash of type, occurred_at and data: duplicate or collision?"),
+    LakeColumn(
+        "erased", "boolean", False, "True: somebody was forgotten; what pointed to them is null. It still counts."
+    ),
 )
 
 
