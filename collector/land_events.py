@@ -1,7 +1,7 @@
 """Messages of ``events.<type>`` become rows: typed by the contract, hashed, a column at a time."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from operator import attrgetter
@@ -57,7 +57,7 @@ class EventDecoder(Decoder):
         self.sort_by = ("occurred_at", "received_at")
         self._schema = arrow_schema(contract)
         self._hash_key = hash_key
-        message, self._names = _structs(contract)
+        message, self._data, self._names = _structs(contract)
         self._message = message
         self._version = msgspec.json.Decoder(_Version)
         has_map = any(f.kind == "map" for f in contract.fields)
@@ -147,8 +147,20 @@ class EventDecoder(Decoder):
                 for name in personal:
                     setattr(row.data, name, None)
 
+    def content_hash(self, occurred_at: datetime, values: Mapping[str, Any]) -> int:
+        """The ``content_hash`` of a row of the lake: its fields' values as Arrow gives them, absent ones None."""
+        given = {}
+        for spec in self.contract.fields:
+            value = values.get(spec.name)
+            if value is not None:
+                given[self._names[spec.name]] = _AS_SENT.get(spec.kind, lambda v: v)(value)
+        return int.from_bytes(self._digest(occurred_at.astimezone(UTC), self._data(**given)), "big", signed=True)
+
     def _content(self, row: Any) -> bytes:
-        return blake2b(self._encode((row.event_type, row.occurred_at, row.data)), digest_size=8).digest()
+        return self._digest(row.occurred_at, row.data)
+
+    def _digest(self, occurred_at: datetime, data: Any) -> bytes:
+        return blake2b(self._encode((self.contract.type, occurred_at, data)), digest_size=8).digest()
 
     def _hashes(self, name: str, tenants: list[str], values: list[Any]) -> "pa.Array[Any]":
         seen: dict[tuple[str, Any], int | None] = {}
@@ -182,10 +194,16 @@ def shortest(text: str) -> str:
 
 _PLAIN: dict[str, Callable[[Any], Any]] = {"decimal": shortest, "timestamp": lambda instant: instant.astimezone(UTC)}
 """By kind: a value's one form, so that equal values are written alike."""
+_AS_SENT: dict[str, Callable[[Any], Any]] = {
+    "decimal": lambda number: shortest(f"{number:f}"),
+    "timestamp": lambda instant: instant.astimezone(UTC),
+    "map": dict,
+}
+"""By kind: a value that comes out of the lake as :data:`_PLAIN` makes it of what was sent."""
 
 
-def _structs(contract: Contract) -> tuple[type[msgspec.Struct], dict[str, str]]:
-    """The message's type, and the attribute that holds each field (a field's name need not be an identifier)."""
+def _structs(contract: Contract) -> tuple[type[msgspec.Struct], type[msgspec.Struct], dict[str, str]]:
+    """The types of message and data, and the attribute of each field (a field's name need not be an identifier)."""
     specs = sorted(contract.fields, key=lambda f: f.name)
     names = {spec.name: f"f{i}" for i, spec in enumerate(specs)}
     data = msgspec.defstruct(
@@ -214,7 +232,7 @@ def _structs(contract: Contract) -> tuple[type[msgspec.Struct], dict[str, str]]:
         rename={"erased": _NOT_SENT},
         gc=False,
     )
-    return message, names
+    return message, data, names
 
 
 def _array(spec: FieldSpec, values: list[Any], type_: pa.DataType) -> "pa.Array[Any]":

@@ -157,9 +157,9 @@ class RejectsDecoder(QualityDecoder):
         return [self._without_forgotten(row) for row in rows] if self.suppressed.tenants else rows
 
     def _without_forgotten(self, row: Rejection) -> Rejection:
-        if not self.suppressed.names(row.tenant, set(words(row.body, row.body_encoding))):
-            return row
         reasons = bytes(row.reasons).decode()
+        if not self.suppressed.names(row.tenant, {*words(row.body, row.body_encoding), *words(reasons, "utf-8")}):
+            return row
         given = {"stage": row.stage, "body": row.body, "reasons": reasons, "event_type": row.event_type}
         kept = redacted(given, lambda word: self.suppressed.names(row.tenant, [word]))
         return msgspec.structs.replace(row, **{**kept, "reasons": msgspec.Raw(kept["reasons"].encode())})
