@@ -98,7 +98,7 @@ grant select, insert, update on ledger.repair_runs to repairer;
 grant select, insert, update, delete on ledger.repairs to repairer;
 
 -- eraser: who asked to be forgotten, and what is to be counted anew without them.
-grant usage on schema rollups, ledger to eraser;
+grant usage on schema ledger to eraser;
 grant select on all tables in schema ledger to eraser;
 grant select, insert, update, delete on ledger.erasures, ledger.erasure_touches to eraser;
 grant insert, update on ledger.touched, ledger.rejects_touched to eraser;
