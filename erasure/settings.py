@@ -21,7 +21,7 @@ class EraseSettings(KafkaSettings, LakeSettings):
         default=1.0, ge=1.0, description="Snapshots younger than this stay, for readers that pinned one, in hours"
     )
     collector_state_dir: Path = Field(
-        default=Path(".local/collector"),
+        default=Path(".local/data/collector"),
         description="Folder of the collector's spool, receipts and dead letters; on a disk that survives a restart",
     )
     erase_files_at_once: int = Field(
