@@ -120,6 +120,7 @@ def place(stack: Any, tmp_path: Path) -> Iterator[Place]:
     world = World(stack.env, stack.own("lander"), tmp_path)
     own = stack.own("load")
     loader = LoadSettings(**{n: own[n.upper()] for n in LoadSettings.model_fields if n.upper() in own})
+    world.write_contract(type_="page_view")  # without it no collector starts
     migrate(stack.env["WAREHOUSE_DSN"], [Registry.load(world.contracts).newest(world.type)])
     folder = tmp_path / "collector"
     folder.mkdir()
@@ -169,11 +170,11 @@ def test_of_somebody_forgotten_no_store_has_the_id_and_every_count_stays(
     asked = ("--visitor", anna, "--tenant", place.tenant)
     before = place.world.catalog.load_table(place.world.table).metadata
     dry = forget(*asked)
-    assert {t["table"]: t["rows"] for t in dry["tables"]} == {place.world.table: 2, REJECTED: 1}
+    assert {t["table"]: t["rows"] for t in dry["tables"] if t["rows"]} == {place.world.table: 2, REJECTED: 1}
     assert place.world.catalog.load_table(place.world.table).metadata == before, "a dry run changes nothing"
 
     done = forget(*asked, "--apply", "--by", "tests")
-    assert {t["table"]: t["rows"] for t in done["tables"]} == {place.world.table: 2, REJECTED: 1}
+    assert {t["table"]: t["rows"] for t in done["tables"] if t["rows"]} == {place.world.table: 2, REJECTED: 1}
     # Sent again, and sent anew, by somebody who has not heard of it.
     again = place.view(9, anna, nobody_knows_it=anna)
     place.send(place.view(3, anna), place.view(4, anna, referrer=f"https://a.example/{anna}"), again)
