@@ -149,7 +149,8 @@ by_minute as (
         coalesce(c.counted, 0) as counted,
         coalesce(c.duplicates, 0) as duplicates,
         coalesce(c.collisions, 0) as collisions,
-        coalesce(c.quarantined, 0) as quarantined
+        coalesce(c.quarantined, 0) as quarantined,
+        coalesce(c.erased, 0) as erased
     from in_lake as i
     full join (select * from ledger.cells where received_hour = any(%(hours)s)) as c
         using (type, tenant, minute, received_hour)
@@ -164,6 +165,7 @@ loaded as (
         sum(m.duplicates) as duplicates,
         sum(m.collisions) as collisions,
         sum(m.quarantined) as quarantined,
+        sum(m.erased) as erased,
         sum(greatest(m.rows - m.landed, 0)) filter (where w.minute is not null) as not_loaded,
         sum(
             abs(m.landed - m.counted - m.duplicates - m.collisions - m.quarantined)
@@ -211,7 +213,7 @@ found as (
         coalesce(l.duplicates, 0) as duplicates,
         coalesce(l.collisions, 0) as collisions,
         coalesce(l.quarantined, 0) as quarantined,
-        0 as erased,
+        coalesce(l.erased, 0) as erased,
         coalesce(l.not_loaded, 0) as not_loaded,
         coalesce(l.unexplained, 0) as unexplained,
         coalesce(l.charted_apart, 0) as charted_apart,

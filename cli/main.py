@@ -23,6 +23,7 @@ ROOMS = {
     "contracts": "contracts.commands",
     "demo": "demo.commands",
     "docs": "dbt_project.docs_commands",
+    "forget": "erasure.commands",
     "gate": "expectations.commands",
     "import": "collector.import_file_commands",
     "import-access-log": "collector.import_commands",

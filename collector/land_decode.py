@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.lake import TableSpec
+from collector.suppressed import Suppressed
 
 Parse = Callable[[bytes | None], Any]
 _BAD = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
@@ -85,6 +86,8 @@ class Decoder(ABC):
 
     spec: TableSpec
     sort_by: tuple[str, ...]
+    suppressed: Suppressed = Suppressed()
+    """Who was forgotten: of them nothing lands that points to them."""
     parse: Parse
     """The message as a struct; raises one of the errors of decoding. An attribute, so that ``map`` calls the library's
     own decoder without a Python frame for each message."""

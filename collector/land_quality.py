@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from collector.lake import TableSpec, arrow_schema_of
 from collector.land_decode import Batch, Decoder, Parse
+from collector.redact import redacted, words
 from contracts.columns import LakeColumn
 
 REJECTS_TOPIC = "rejected_events"
@@ -131,6 +132,7 @@ class QualityDecoder(Decoder):
 
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
         """See :meth:`Decoder.columns`."""
+        rows = self._kept(rows)
         fields = [f for f in self._schema if f.name != "land_seq"]
         arrays = []
         for f in fields:
@@ -145,10 +147,29 @@ class QualityDecoder(Decoder):
             arrays.append(pa.array(values, f.type))
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
+    def _kept(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """What may land of the messages."""
+        return rows
+
+
+class RejectsDecoder(QualityDecoder):
+    """Of ``rejected_events``: where somebody who was forgotten is named, what they sent is left out."""
+
+    def _kept(self, rows: Sequence[Any]) -> Sequence[Any]:
+        return [self._without_forgotten(row) for row in rows] if self.suppressed.tenants else rows
+
+    def _without_forgotten(self, row: Rejection) -> Rejection:
+        reasons = bytes(row.reasons).decode()
+        if not self.suppressed.names(row.tenant, {*words(row.body, row.body_encoding), *words(reasons, "utf-8")}):
+            return row
+        given = {"stage": row.stage, "body": row.body, "reasons": reasons, "event_type": row.event_type}
+        kept = redacted(given, lambda word: self.suppressed.names(row.tenant, [word]))
+        return msgspec.structs.replace(row, **{**kept, "reasons": msgspec.Raw(kept["reasons"].encode())})
+
 
 def rejects_decoder() -> QualityDecoder:
     """The decoder of ``rejected_events``."""
-    return QualityDecoder(REJECTED_EVENTS, Rejection)
+    return RejectsDecoder(REJECTED_EVENTS, Rejection)
 
 
 def receipts_decoder() -> QualityDecoder:

@@ -61,6 +61,9 @@ ENVELOPE = (
     # Nullable: what landed before the columns came has none.
     LakeColumn("kafka_partition", "int", False, "The partition of its topic that it was read from."),
     LakeColumn("kafka_offset", "long", False, "The offset of its message there."),
+    LakeColumn(
+        "erased", "boolean", False, "True: somebody was forgotten; what pointed to them is null. It still counts."
+    ),
 )
 
 

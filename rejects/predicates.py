@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pyiceberg import expressions
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
+from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, And, BooleanExpression, Or
 
 _TAKES: Any = expressions
 
@@ -37,3 +37,17 @@ def among(column: str, values: Iterable[str | int]) -> BooleanExpression:
 def every(filters: Iterable[BooleanExpression]) -> BooleanExpression:
     """All of them; without any, every row."""
     return And(AlwaysTrue(), AlwaysTrue(), *filters)
+
+
+def absent(column: str) -> BooleanExpression:
+    """The column is null."""
+    found: BooleanExpression = _TAKES.IsNull(column)
+    return found
+
+
+def either(filters: Iterable[BooleanExpression]) -> BooleanExpression:
+    """At least one of them holds."""
+    found: BooleanExpression = AlwaysFalse()
+    for one in filters:
+        found = Or(found, one)
+    return found

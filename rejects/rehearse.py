@@ -24,7 +24,7 @@ from rejects.scan import batches
 from rejects.tally import Progress
 from spark_jobs.reject_labels import NONE, Labels
 
-_ENVELOPE = ("event_id", "tenant", "schema_version", "occurred_at")
+_ENVELOPE = ("event_id", "tenant", "schema_version", "occurred_at", "erased")
 
 
 @dataclass
@@ -63,8 +63,8 @@ class Senders:
 class Rehearsal:
     """What was found. ``version``: of the events that were judged; ``misfits``: what the tables would not take.
 
-    ``erased``: events without data, which nothing can be said about. ``rejected``: events of the type that were
-    rejected, by tenant and write key: how many there were, and how many of them would pass.
+    ``erased``: events without data, or of somebody who was forgotten: nothing can be said about them. ``rejected``:
+    events of the type that were rejected, by tenant and write key: how many there were, and how many would pass.
     """
 
     contract: Contract
@@ -128,7 +128,7 @@ def rehearse(
     for batch in batches(catalog, proposed.table, _recent(since, tenant, list(judged)), columns) if columns else ():
         for row in batch.to_pylist():
             event = event_of(row, newest, proposed.version)
-            if event["data"]:
+            if event["data"] and not row.get("erased"):
                 judged[row["schema_version"]].add(event, row["tenant"], validator.violations(event), labels)
             else:
                 found.erased += 1

@@ -49,6 +49,7 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
         "LANDER_URL": local.format(settings.port("lander")),
         "DOCS_URL": docs,
         "KEYS_FILE": str(settings.watershed_state / "keys.json"),
+        "COLLECTOR_STATE_DIR": str(settings.data / "collector"),
         "VISITOR_HASH_KEY": secrets["visitor_hash_key"],
         "TENANT_LOGIN_KEY": secrets["tenant_login_key"],
         "SITE_DIR": str(settings.site),
@@ -57,7 +58,7 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
     values |= {name: str(getattr(settings, name.lower())) for name in (*MAIL, "ALERTS_TO")}
     for role in (
         "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "repairer", "bookkeeper",
-        "tracer",
+        "tracer", "eraser",
     ):  # fmt: skip
         values[f"{role.upper()}_DSN"] = postgres.dsn(settings, secrets, role)
     for name in ("WRITE_KEY", "BROWSER_WRITE_KEY"):

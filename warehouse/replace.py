@@ -15,7 +15,7 @@ from warehouse.touched import Touched, months
 
 CELL_COLUMNS = (
     "type", "tenant", "minute", "received_hour",
-    "landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap",
+    "landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap", "erased",
 )  # fmt: skip
 _ATTEMPTS = 3
 

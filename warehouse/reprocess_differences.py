@@ -14,7 +14,7 @@ from contracts.columns import rollup_columns
 from contracts.model import Contract
 
 Grain = Literal["hour", "day"]
-BOOKED = ("landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap", "quarantined")
+BOOKED = ("landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap", "quarantined", "erased")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ DATABASES = {"warehouse": "watershed", "catalog": "catalog", "airflow": "airflow
 """Databases and the role that owns each."""
 ROLES = (
     "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "repairer",
-    "bookkeeper", "tracer", "catalog", "spark", "airflow", "superset",
+    "bookkeeper", "tracer", "eraser", "catalog", "spark", "airflow", "superset",
 )  # fmt: skip
 TENANTS = "tenants"
 """The group of the roles of tenants, each a log-in that sees its own rows (``warehouse/schema/row_security.sql``)."""
@@ -40,6 +40,7 @@ MAY_CONNECT = {
         "repairer",
         "bookkeeper",
         "tracer",
+        "eraser",
         TENANTS,
     ),
     "catalog": ("catalog", "lander", "maintainer", "spark", "superset"),

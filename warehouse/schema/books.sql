@@ -105,7 +105,7 @@ create table if not exists ledger.books (
     duplicates bigint not null,
     collisions bigint not null,
     quarantined bigint not null,
-    erased bigint not null,
+    erased bigint not null,                -- of the rows above, whatever they are booked as: without personal data now
     not_loaded bigint not null,
     unexplained bigint not null,           -- rows of which the load knows another number than the lake
     charted_apart bigint not null,         -- counted in another number than the rollups show
@@ -129,7 +129,7 @@ where closed and not balanced and signed_off_at is null;
 create index if not exists books_at_work on ledger.books (received_hour)
 where not (closed and balanced and not_loaded = 0);
 comment on table ledger.books is
-    'acknowledged = landed and unlanded; landed = counted + duplicates + collisions + erased + quarantined + not yet loaded.';
+    'acknowledged = landed and unlanded; landed = counted + duplicates + collisions + quarantined + not yet loaded.';
 comment on column ledger.books.closed is 'Everything received in the hour was to be in the lake when it was checked.';
 
 create table if not exists ledger.reconciliations (

@@ -2,11 +2,11 @@
 -- The roles belong to the stack; what dbt makes in its schemas it grants to gate and publisher itself (`+grants`).
 
 revoke all on all tables in schema rollups, ledger, marts
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer, eraser;
 revoke all on all sequences in schema ledger
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer, eraser;
 revoke all on schema rollups, ledger, staging, intermediate, marts_build, marts
-from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer;
+from loader, dbt, gate, publisher, reader, lander, maintainer, alerter, repairer, bookkeeper, tracer, eraser;
 
 grant usage on schema sketch to loader, dbt, gate, publisher, reader, maintainer;
 grant usage on schema calendar to dbt, gate, publisher, reader, alerter, tracer;
@@ -103,5 +103,12 @@ grant usage on schema ledger to repairer;
 grant select on ledger.lake_floor to repairer;
 grant select, insert, update on ledger.repair_runs to repairer;
 grant select, insert, update, delete on ledger.repairs to repairer;
+
+-- eraser: who asked to be forgotten, and what is to be counted anew without them.
+grant usage on schema ledger to eraser;
+grant select on all tables in schema ledger to eraser;
+grant select, insert, update, delete on ledger.erasures, ledger.erasure_touches to eraser;
+grant insert, update on ledger.touched, ledger.rejects_touched to eraser;
+grant usage on sequence ledger.change_seq to eraser;
 
 -- tenants: what people of one tenant may read, each its own rows, is in row_security.sql.

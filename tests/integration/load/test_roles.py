@@ -95,6 +95,15 @@ FORBIDDEN = {
         "delete from marts.loads",
         "create table ledger.mine (x int)",
     ],
+    "ERASER_DSN": [
+        "select from rollups.page_view_minute",
+        "select from marts.region_hourly",
+        "delete from ledger.touched",
+        "update ledger.cells set landed = 0",
+        "update ledger.cursors set land_seq = 0",
+        "delete from ledger.restatements",
+        "create table ledger.mine (x int)",
+    ],
     "READER_DSN": [
         "select from rollups.page_view_minute",
         "select from ledger.cells",
@@ -121,6 +130,7 @@ PERMITTED = {
     "PUBLISHER_DSN": ["select from ledger.cursors", "delete from marts.region_hourly where false"],
     "LANDER_DSN": ["update ledger.landed set land_seq = land_seq where false"],
     "TRACER_DSN": ["select from ledger.cells", "select from rollups.page_view_minute", "select from marts.freshness"],
+    "ERASER_DSN": ["delete from ledger.erasures where false", "select from ledger.touched"],
     "READER_DSN": ["select from marts.region_hourly"],
 }
 

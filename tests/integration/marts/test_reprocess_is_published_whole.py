@@ -52,7 +52,7 @@ def found(warehouse: Warehouse, views: Mapping[datetime, int]) -> UUID:
             "visitors": ["{}"] * len(views),
         }
     )
-    counts = {name: [0] * len(views) for name in ("duplicates", "collisions", "copies", "minted", "over_cap")}
+    counts = {name: [0] * len(views) for name in ("duplicates", "collisions", "copies", "minted", "over_cap", "erased")}
     cells = pa.table(
         {
             "type": ["page_view"] * len(views),

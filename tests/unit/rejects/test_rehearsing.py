@@ -74,7 +74,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlCatalog]:
     for part in (rows.slice(0, 2), rows.slice(2)):
         table.append(part.select(table.schema().column_names))
     erased = rows.slice(0, 1).to_pylist()[0]
-    erased |= {f.name: None for f in REGISTRY.newest("purchase").fields} | {"received_at": RECEIVED}
+    erased |= dict.fromkeys(REGISTRY.newest("purchase").pii) | {"received_at": RECEIVED, "erased": True}
     table.append(pa.Table.from_pylist([erased], schema=rows.schema).select(table.schema().column_names))
     found = [rejection(1, purchase(coupon="x")), rejection(2, purchase(coupon=5)), rejection(3, "text", "k_2")]
     rejected = ensure_table(made, REJECTED_EVENTS)
