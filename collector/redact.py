@@ -11,6 +11,8 @@ _ERASED = "erased"
 _APART = re.compile(r"""[\s"'`{}\[\](),;=&?#/<>|\\]+""")
 _LONGEST = 256
 """No id is longer than half of this (contracts/common.json), so longer pieces of a text are none."""
+_REDACTED_LONGEST = 100
+"""Characters of what is left of a body, at most."""
 
 
 def words(body: str, encoding: str) -> Iterator[str]:
@@ -53,6 +55,8 @@ def redacted(row: Mapping[str, Any], is_theirs: Callable[[str], bool]) -> dict[s
 
 def is_redacted(body: str) -> bool:
     """Whether a body is what :func:`redacted` left."""
+    if len(body) > _REDACTED_LONGEST:  # nor is it nested so deeply then that nothing reads it
+        return False
     try:
         found = json.loads(body)
     except ValueError:

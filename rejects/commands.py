@@ -94,7 +94,7 @@ def _show_overview(overview: Overview, mended: frozenset[str], console: Console)
     newest = Table("received (UTC)", "rejection", "tenant", "type", "reasons", "", box=None)
     for reject in overview.newest():
         said = "; ".join(f"{r.pointer} {r.keyword}".strip() for r in reject.reasons)
-        state = "repaired" if reject.reject_id in mended else ""
+        state = "repaired" if reject.reject_id in mended else "erased" if reject.erased else ""
         received = f"{reject.received_at:%Y-%m-%d %H:%M:%S}"
         named = (reject.reject_id, reject.tenant or "", reject.event_type or "")
         terminal.add_row(newest, received, *named, said, state)
@@ -124,7 +124,7 @@ def _show_one(reject: Reject, repair: tuple[Repair, RepairRun] | None, console: 
         say(f"repaired as {one.type} {one.event_id}, {one.occurred_at.isoformat()}: {_state(one)}")
         how = "judged anew" if run.patch is None else json.dumps(list(run.patch))
         say(f"by {run.by_whom} in run {run.run_id}: {how}")
-    say("body:")
+    say("body, of which nothing is left since somebody in it was forgotten:" if reject.erased else "body:")
     terminal.say(console, reject.body.decode("utf-8", "backslashreplace"), keep="\n\t")
 
 

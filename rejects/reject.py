@@ -11,12 +11,15 @@ from typing import Any
 from pyiceberg.expressions import BooleanExpression
 
 from collector.parse import Unparseable, decode
+from collector.redact import is_redacted
 from contracts.validate import Violation
 from rejects import predicates
 
 NO_VERSION = "none"
 """The contract version of an event that named none, or that cannot be read."""
 UNREADABLE = Violation("", "(unreadable)", "its reasons cannot be read")
+ERASED = Violation("", "erased", "somebody in it was forgotten: what they sent is gone")
+"""Why an event whose sender's text was erased (ADR 0038) cannot be mended."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Reject:
         plain = {name: row[name] for name in named}
         return cls(**plain, reasons=_reasons(row["reasons"]), body=_body(row["body"], row["body_encoding"]))
 
+    @property
+    def erased(self) -> bool:
+        """Whether the body is gone, because somebody in it was forgotten (``watershed forget``)."""
+        return is_redacted(self.body.decode("utf-8", "replace"))
+
     def version(self) -> str:
         """The contract version that the event names, as text."""
         try:
@@ -73,6 +81,7 @@ class Reject:
             "body": body,
             "body_encoding": encoding,
             "schema_version": self.version(),
+            "erased": self.erased,
         }
 
 

@@ -19,7 +19,7 @@ from collector.sender import Event, Sender
 from rejects.examine import Examiner, Mended
 from rejects.read import rejects
 from rejects.recipe import Recipe
-from rejects.reject import Chosen, Once, Reject
+from rejects.reject import ERASED, Chosen, Once, Reject
 from rejects.restore import Unrestorable, restore
 from rejects.tally import Progress, Tally
 from runtime import log
@@ -90,7 +90,7 @@ class Repairs:
     def resume(self, catalog: Catalog, left: Sequence[Repair]) -> int:
         """Send again what runs that were cut short had noted, as it was noted; gives how many are still not to be had.
 
-        What is refused now, here too, is over: nobody takes it any more.
+        What is refused now, here too, is over: nobody takes it any more. So is what was erased since.
 
         :raises Disagreement: the collector refuses one that passes here. Its note stays: perhaps it was taken before.
         :raises collector.sender.SendError: as :meth:`apply`.
@@ -101,14 +101,19 @@ class Repairs:
             chunk = {one.reject_id: one for one in left[start : start + CHUNK]}
             ready: dict[str, tuple[str, str, Event]] = {}
             kept: dict[str, Reject] = {}
+            erased: dict[str, Any] = {}
             for reject in rejects(catalog, _these(chunk.values())):
                 noted = chunk[reject.reject_id]
+                if reject.erased:
+                    erased[reject.reject_id] = [ERASED._asdict()]
+                    continue
                 if noted.run_id not in recipes:
                     recipes[noted.run_id] = recipe_of(repairs.run_of(self._warehouse, noted.run_id))
                 if (event := _as_noted(reject, noted, recipes[noted.run_id])) is not None:
                     ready[reject.reject_id] = (noted.tenant, reject.reject_id, event)
                     kept[reject.reject_id] = reject
-            lost += len(chunk) - len(ready)
+            repairs.answered(self._warehouse, [], erased)
+            lost += len(chunk) - len(ready) - len(erased)
             for tenant, events in _by_tenant(ready.values()).items():
                 accepted, refused = self._send(tenant, events)
                 verdicts = {one: self._examiner.examine(kept[one], recipes[chunk[one].run_id]) for one in refused}

@@ -15,7 +15,7 @@ from collector.receipts import rfc3339
 from contracts.tenant import TENANT
 from contracts.validate import Violation
 from rejects.recipe import NotApplicable, Recipe
-from rejects.reject import Reject
+from rejects.reject import ERASED, Reject
 
 REPAIRED_IDS = uuid.UUID("0f7a5c6e-3c1d-5b52-9d7e-6a4f1e0c8b21")
 """Namespace of the ids of events whose client gave none: the name in it is the rejection's id."""
@@ -48,8 +48,10 @@ def restore(reject: Reject, recipe: Recipe) -> Any:
     The patch sees the text as the client sent it, so the short form of a page view too. It may change an id or a time
     only if that was what the event was refused for: whoever sends the event again himself sends it under the old ones.
 
-    :raises Unrestorable: the text is no JSON, or the patch is not for it.
+    :raises Unrestorable: the text is no JSON, or the patch is not for it; or it was erased.
     """
+    if reject.erased:  # and no patch makes an event of what is left
+        raise Unrestorable(ERASED)
     try:
         value = decode(reject.body)
     except Unparseable as error:

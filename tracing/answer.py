@@ -6,7 +6,7 @@ from typing import Any
 from contracts.model import Contract
 from tracing import charts, ledger
 from tracing.judge import WINNER, Arrival, Identity, standing
-from tracing.key import adds, erased
+from tracing.key import adds
 from tracing.lake import Snapshot
 
 NOT_LOADED, WAITING, HELD, QUARANTINED, COUNTED = "not loaded", "waiting", "held", "quarantined", "counted"
@@ -70,7 +70,7 @@ def of_event(  # noqa: PLR0917 - as its one caller has them
         "minute": event.minute.isoformat(),
         "verdict": told[0]["verdict"],
         "arrivals": told,
-        "erased": erased(arrivals[0].row, contract),
+        "erased": any(one["erased"] for one in told),
         "minute_state": ledger.plain(minute),
         "hour_state": ledger.plain(hour),
         "repairs": [ledger.plain(r) for r in asked.once(ledger.repairs, (event.event_id,))],
@@ -105,6 +105,7 @@ def _arrival(
         "verdict": said,
         "is": arrival.verdict,
         "copy": arrival.copy,
+        "erased": row.get("erased") is True,  # a column that is younger than many a table
         **{name: ledger.plain_value(row[name]) for name in _SHOWN},
         "kafka": {
             "topic": contract.topic,

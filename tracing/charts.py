@@ -116,7 +116,8 @@ def _restated(
     keys = [{name: row[name] for name in mart.dimensions} for row in rows]
     found = connection.execute(
         """
-        select key, old, new, cause, run_id, restated_at from ledger.restatements
+        select key, old, new, cause, run_id, restated_at, reprocessed_by::text[] as reprocessed_by
+        from ledger.restatements
         where mart = %s and tenant = %s and period_start = %s order by restated_at
         """,
         (mart.name, tenant, start),

@@ -15,12 +15,6 @@ ALL_CURRENCIES = "(all)"
 Value = str | int | Decimal | None
 
 
-def erased(row: Mapping[str, Any], contract: Contract) -> bool:
-    """Whether the row's data is gone: a field that every event must have is null."""
-    required = [f.name for f in contract.fields if f.required]
-    return bool(required) and all(row.get(name) is None for name in required)
-
-
 def rollup_key(row: Mapping[str, Any], contract: Contract, *, over_cap: bool = False) -> dict[str, str | int]:
     """The dimensions of the rollup row that a lake row counts in; ``over_cap``: the capped ones read ``(other)``."""
     key: dict[str, str | int] = {}

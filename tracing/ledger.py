@@ -41,12 +41,6 @@ def cursors(connection: Connection) -> dict[str, int]:
     return {row["type"]: row["land_seq"] for row in rows}
 
 
-def missing_files(connection: Connection, type_: str) -> frozenset[str]:
-    """Files that the lake names and that are gone, as the books found (``warehouse/held.py``)."""
-    rows = connection.execute("select path from ledger.lake_files where type = %s and state = 'missing'", (type_,))
-    return frozenset(row["path"] for row in rows)
-
-
 def load_of(connection: Connection, type_: str, land_seq: int) -> dict[str, Any] | None:
     """The run of the load that read the rows of a landing first; None: none has, or it is no longer known."""
     return connection.execute(
@@ -79,7 +73,8 @@ def minute(connection: Connection, type_: str, tenant: str, minute: datetime) ->
             c.landed,
             c.counted,
             c.quarantined,
-            c.over_cap
+            c.over_cap,
+            c.erased
         from (select %(type)s::text as type, %(tenant)s::text as tenant, %(minute)s::timestamptz as minute) as e
         left join ledger.touched as t on t.type = e.type and t.tenant = e.tenant and t.minute = e.minute
         left join ledger.lake_floor as f on f.type = e.type
@@ -88,7 +83,8 @@ def minute(connection: Connection, type_: str, tenant: str, minute: datetime) ->
                 sum(landed)::bigint as landed,
                 sum(counted)::bigint as counted,
                 sum(quarantined)::bigint as quarantined,
-                sum(over_cap)::bigint as over_cap
+                sum(over_cap)::bigint as over_cap,
+                sum(erased)::bigint as erased
             from ledger.cells
             where type = e.type and tenant = e.tenant and minute = e.minute
         ) as c

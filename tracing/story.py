@@ -40,7 +40,7 @@ def _event(event: Mapping[str, Any]) -> Iterator[str]:
     yield f"{event['type']} {event['event_id']} of tenant {event['tenant']}: {event['verdict']}"
     yield f"  {_MEANS[event['verdict']]}"
     if event["erased"]:
-        yield "  its data was erased; that it happened is kept"
+        yield "  somebody in it was forgotten: what pointed to them is gone, and it counts as before"
     yield f"occurred   {first['occurred_at']}"
     yield from _arrival(first)
     for one in others:
@@ -100,6 +100,8 @@ def _mart(mart: Mapping[str, Any]) -> Iterator[str]:
         yield "             " + ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
     for change in mart["restated"]:
         yield f"             restated {change['restated_at']} by {change['cause']}, run {change['run_id']}"
+        for run in change["reprocessed_by"] or ():
+            yield f"               `watershed reprocess`, run {run}"
 
 
 def _reject(reject: Mapping[str, Any]) -> Iterator[str]:
@@ -112,7 +114,9 @@ def _reject(reject: Mapping[str, Any]) -> Iterator[str]:
     for repair in reject["repairs"]:
         state = "refused after all" if repair["refused"] else "loaded" if repair["loaded_at"] else "not loaded yet"
         yield f"repaired   as {repair['type']} {repair['event_id']} by run {repair['run_id']}: {state}"
-    if not reject["repairs"]:
+    if reject["erased"]:
+        yield "  somebody in it was forgotten: what they sent is gone, and nothing can be mended"
+    elif not reject["repairs"]:
         yield f"  `watershed rejects show {reject['reject_id']}` has its body; `watershed repair` can mend it"
 
 

@@ -13,6 +13,7 @@ from spark_jobs.lake import Pinned, pin
 from tracing import kafka, lake, ledger, rejected
 from tracing.answer import by_event, of_event
 from tracing.settings import TraceSettings
+from warehouse.held import missing_files
 
 
 class Watch(Protocol):
@@ -89,7 +90,7 @@ def _in_the_lake(  # noqa: PLR0917 - one step of the search
     found: dict[str, Any],
     watch: Watch,
 ) -> None:
-    missing = ledger.missing_files(warehouse, contract.type)
+    missing = missing_files(warehouse, contract.type)
     here = lake.find(pinned, wanted, missing, lambda done, of: watch.files(contract.table, done, of))
     found["looked"].append({"in": f"lake.{contract.table}", "files": here.files, "missing": here.missing})
     if not here.arrivals:
@@ -118,7 +119,7 @@ def _among_rejects(  # noqa: PLR0917 - one step of the search
         watch.read("rejected events", rows)
 
     if pinned is not None:
-        missing = ledger.missing_files(warehouse, REJECTS_TOPIC)
+        missing = missing_files(warehouse, REJECTS_TOPIC)
         for reject in rejected.find(pinned, ids, tenant, missing, more):
             repairs = ledger.repairs(warehouse, [reject.reject_id])
             found["rejects"].append({**reject.as_json(), "repairs": [ledger.plain(row) for row in repairs]})

@@ -1,8 +1,9 @@
 """Files of the lake whose objects are gone, as the books found (``watershed books reconcile``)."""
 
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
+from psycopg.rows import tuple_row
 
 NOT_TO_BE_COMPUTED: LiteralString = """
     (
@@ -25,7 +26,11 @@ with events of it is missing; or one is of which nobody knows what it held, and 
 """
 
 
-def missing_files(connection: psycopg.Connection, type_: str) -> frozenset[str]:
-    """Paths of the data files that the lake names and that are not there: whoever opened one would fail."""
-    rows = connection.execute("select path from ledger.lake_files where type = %s and state = 'missing'", (type_,))
-    return frozenset(path for (path,) in rows)
+def missing_files(connection: psycopg.Connection[Any], type_: str) -> frozenset[str]:
+    """Paths of the data files that the lake names and that are not there: whoever opened one would fail.
+
+    ``type_`` is an event type, or the topic of a table that has none: ``rejected_events``.
+    """
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        rows = cursor.execute("select path from ledger.lake_files where type = %s and state = 'missing'", (type_,))
+        return frozenset(path for (path,) in rows)

@@ -50,13 +50,16 @@ select
     ) as changes,
     r.cause,
     r.run_id,
-    r.restated_at
+    r.restated_at,
+    r.reprocessed_by
 from ledger.restatements as r
 where session_user::text not like 'tenant.%' or r.tenant = substr(session_user::text, length('tenant.') + 1);
 comment on view marts.restatements is
 'Rows of marts that changed after their period was final: old and new measures, the cause, and the run that published it.';
 comment on column marts.restatements.cause is
 'late, repair, reprocess, erasure, load, or another; several where several changed the hours of the period.';
+comment on column marts.restatements.reprocessed_by is
+'Where the cause is a reprocessing: the runs of `watershed reprocess` that the publication showed of the tenant.';
 
 -- The dashboard reads the newest days of a table that grows by the minute.
 create index if not exists loads_started_at on ledger.loads (started_at);

@@ -121,7 +121,7 @@ def test_what_is_told_of_a_thousand_events_is_what_sql_says(probe: Any, ask: Any
 
 
 def test_one_event_is_told_with_its_file_commit_and_run(probe: Any, ask: Any, tenant: str, arrival: Any) -> None:
-    row = probe.row(tenant, arrival(event=1, minute=30)) | {"kafka_partition": 4, "kafka_offset": 77}
+    row = probe.row(tenant, arrival(event=1, minute=30)) | {"kafka_partition": 4, "kafka_offset": 77, "erased": True}
     probe.land([row])
     run = str(probe.load().run_id)
     landed = probe.land_seq
@@ -130,6 +130,8 @@ def test_one_event_is_told_with_its_file_commit_and_run(probe: Any, ask: Any, te
     (event,) = ask(row["event_id"], tenant=tenant)["events"]
     first, second = event["arrivals"]
     assert (event["verdict"], first["verdict"], second["verdict"]) == ("counted", "counted", "duplicate")
+    assert event["erased"], "somebody was forgotten, and it counts as before"
+    assert event["minute_state"]["erased"] == 2
     assert first["kafka"] == {"topic": probe.contract.topic, "partition": 4, "offset": 77}
     assert (first["land_seq"], first["load"]["run_id"]) == (landed, run)
     assert second["load"]["run_id"] != run
@@ -234,13 +236,14 @@ def test_the_rows_of_marts_are_those_of_the_tenants_own_days(probe: Any, setting
         "insert into marts.page_daily (tenant, page_name, period_start, page_views, visitors, bot_page_views,"
         " visitors_sketch) values (%s, %s, %s, %s, 1, 0, '{}') returning tenant"
     )
+    run = uuid.uuid4()
     for page, start, views in (("/a", day, 3), ("/b", day, 4), ("/a", day - timedelta(days=1), 5)):
         probe.query(insert, tenant, page, start, views)
     probe.query(
-        "insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause)"
-        " select gen_random_uuid(), 'page_daily', %s, %s, k::jsonb, '{\"page_views\": 2}', '{}', 'late'"
+        "insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause, reprocessed_by)"
+        " select gen_random_uuid(), 'page_daily', %s, %s, k::jsonb, '{\"page_views\": 2}', '{}', 'late,reprocess', %s"
         " from unnest(%s::text[]) as k returning tenant",
-        tenant, day, ['{"page_name": "/a"}', '{"page_name": "/b"}'],
+        tenant, day, [run], ['{"page_name": "/a"}', '{"page_name": "/b"}'],
     )  # fmt: skip
     try:
         with ledger.connect(settings.tracer_dsn) as warehouse:
@@ -249,8 +252,11 @@ def test_the_rows_of_marts_are_those_of_the_tenants_own_days(probe: Any, setting
             marts = {m.mart: m for m in charts.mart_rows(warehouse, event, key, "Asia/Kolkata")}
         page = marts["page_daily"]
         assert (page.period_start, [row["page_views"] for row in page.rows]) == (day, [3])
-        assert [(r["key"], r["old"], r["cause"]) for r in page.restated] == [
-            ({"page_name": "/a"}, {"page_views": 2}, "late")
+        assert [(r["key"], r["old"], r["cause"], r["reprocessed_by"]) for r in page.restated] == [
+            ({"page_name": "/a"}, {"page_views": 2}, "late,reprocess", [str(run)])
+        ]
+        assert probe.query("select reprocessed_by from marts.restatements where tenant = %s limit 1", tenant) == [
+            {"reprocessed_by": [run]}
         ]
         assert marts["region_hourly"].period_start == at
         assert marts["region_hourly"].rows == []

@@ -15,6 +15,7 @@ from collector.land_commit import Fenced, State, commit
 from collector.land_decode import Batch
 from collector.land_events import EventDecoder
 from collector.land_quality import rejects_decoder
+from collector.redact import is_redacted
 from collector.suppressed import ListTooShort, Person, Suppressed, subject_hash
 from contracts.registry import Registry
 
@@ -152,6 +153,14 @@ def test_what_a_lander_set_aside_keeps_its_time_of_receipt_for_the_books() -> No
     body = json.dumps({"received_at": "2026-11-23T06:00:00Z", "data": {"user_id": "u-1"}})
     kept = json.loads(rejected(known("acme", "user", "u-1"), body, stage="lander")["body"])
     assert kept == {"erased": True, "received_at": "2026-11-23T06:00:00Z"}
+
+
+def test_what_is_left_is_told_from_what_senders_wrote_however_deep_that_is() -> None:
+    for stage in ("collector", "lander"):
+        body = json.dumps({"received_at": "2026-11-23T06:00:00.123456+00:00", "data": {"user_id": "u-1"}})
+        assert is_redacted(rejected(known("acme", "user", "u-1"), body, stage=stage)["body"])
+    for body in ("[" * 100_000, '{"erased": true, "user_id": "u-1"}', '{"erased": 1}', '"erased"', "{", ""):
+        assert not is_redacted(body)
 
 
 def test_the_list_holds_no_id_and_lists_nobody_twice(catalog: SqlCatalog) -> None:

@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.keys import KeyKind, WriteKey
+from collector.redact import redacted
 from collector.verdict import Accepted, Judge, Source
 from contracts.validate import EventValidator, Violation
 from rejects.recipe import Recipe
+from rejects.reject import Reject
 from rejects.restore import STAMPS, microseconds
 from rejects.tally import Tally
 from spark_jobs.reject_labels import Labels
@@ -70,6 +72,27 @@ def test_with_an_idempotency_key_it_gets_the_id_that_its_sender_gets_by_sending_
     assert len({mended(one, NO_DEBUG).event_id for one in twice}) == 1, "a request that was repeated is one event"
     without_a_time = [replace(batch[2], reject_id=f"r-{n}") for n in (1, 2)]
     assert len({mended(one, NO_DEBUG).event_id for one in without_a_time}) == 2, "they happened when they came"
+
+
+@pytest.mark.parametrize("stage", ["collector", "lander"])
+@pytest.mark.parametrize("event_type", ["purchase", "page_view", None])
+def test_of_what_was_erased_no_patch_makes_an_event(stage: str, event_type: str | None) -> None:
+    left = redacted(
+        {
+            "stage": stage, "event_type": event_type, "reasons": json.dumps([PATTERN._asdict()]),
+            "body": json.dumps(purchase() | {"received_at": "2026-11-14T09:30:15Z"}),
+        },
+        lambda _: False,
+    )  # fmt: skip
+    row = vars(reject({})) | left | {"stage": stage}
+    one = Reject.of(row)
+    anew = [{"op": "add", "path": f"/{name}", "value": value} for name, value in purchase().items()]
+    gone = [{"op": "remove", "path": "/erased"}]
+    for recipe in (Recipe(), Recipe.read(json.dumps(gone + anew)), Recipe(at_receipt=True)):
+        assert reasons(one, recipe) == [("", "erased")]
+    assert (one.erased, one.as_json()["erased"], one.version()) == (True, True, "none")
+    assert [(r.pointer, r.keyword) for r in one.reasons] == [("/data/amount", "pattern")], "counted by as before"
+    assert not reject(purchase()).erased
 
 
 def test_an_id_without_a_time_stays_refused_unless_somebody_says_that_it_happened_when_it_was_received() -> None:

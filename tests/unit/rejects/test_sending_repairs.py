@@ -166,6 +166,22 @@ def test_a_collector_with_older_contracts_does_not_end_what_a_killed_run_had_not
 
 
 @pytest.mark.usefixtures("lake")
+def test_what_was_erased_since_it_was_noted_is_over_and_the_others_are_sent(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Away):
+        repairs_by(Collector(away=True)).apply(passing())
+    gone = replace(REJECTS[0], body=b'{"erased": true}')
+    monkeypatch.setattr(repair, "rejects", lambda _, chosen: (gone if r is REJECTS[0] else r for r in REJECTS))
+    collector = Collector()
+    catalog: Any = None
+    assert repairs_by(collector).resume(catalog, ledger.unanswered()) == 0, "nothing waits for ever"
+    assert ledger.unanswered() == []
+    assert {row.reject_id for row in ledger.rows.values() if row.refused} == {"r-0"}
+    assert sorted(tenant for tenant, _ in collector.got) == ["acme", "globex", "initech"]
+
+
+@pytest.mark.usefixtures("lake")
 def test_what_nobody_takes_any_more_is_over_and_holds_up_no_other(ledger: Ledger) -> None:
     with pytest.raises(Away):
         repairs_by(Collector(away=True)).apply(passing())

@@ -3,11 +3,16 @@
 import random
 import sqlite3
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.tracing.trace_kit import NOON, arrival
+from tests.unit.tracing.trace_kit import NOON, PURCHASE, arrival
+from tracing import ledger
+from tracing.answer import of_event
 from tracing.judge import COLLISION, DUPLICATE, WINNER, Arrival, Identity, judged, standing
 
 RULE = """
@@ -96,6 +101,17 @@ def test_a_row_that_is_not_loaded_does_not_take_the_place_of_the_one_in_the_char
 def test_what_comes_again_will_be_a_duplicate_before_it_is_loaded_too() -> None:
     told = standing([arrival(land_seq=1), arrival(land_seq=2, sequence=9, received_at=NOON + timedelta(days=9))], 1)
     assert [(a.row["land_seq"], a.verdict) for a in told] == [(1, WINNER), (2, DUPLICATE)]
+
+
+@pytest.mark.parametrize(("column", "told"), [({"erased": True}, True), ({"erased": None}, False), ({}, False)])
+def test_whether_an_event_was_erased_the_lake_itself_says(column: dict[str, bool | None], told: bool) -> None:
+    """Not fields that are null: a tombstone keeps those that sums are made of, and an optional field may be absent."""
+    state = {"held": 0, "waiting_since": None, "downsampled_to": None}
+    answers = {ledger.minute: state, ledger.hour: {}, ledger.quarantined: (0, 0), ledger.repairs: []}
+    asked: Any = SimpleNamespace(once=lambda question, *_: answers[question])
+    one = arrival(user_id=None, user_id_hash=None, purchase_id=None, **column)
+    found = of_event(asked, PURCHASE, one.identity("purchase"), [arrival(sequence=9), one], 0, {})
+    assert (found["erased"], [a["erased"] for a in found["arrivals"]]) == (told, [False, told])
 
 
 def test_an_event_is_told_apart_by_its_minute() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.parse import HERE
 from tests.unit.tracing.trace_kit import PURCHASE, REGISTRY, row
-from tracing.key import ROUTE_ID, adds, erased, mart_key, rollup_key
+from tracing.key import ROUTE_ID, adds, mart_key, rollup_key
 from warehouse.marts import MARTS
 
 MART = {mart.name: mart for mart in MARTS}
@@ -61,12 +61,6 @@ def test_what_points_to_a_person_is_told_as_its_hash_only() -> None:
     created = REGISTRY.newest("app_created")
     assert adds({"developer_id": "jane", "developer_id_hash": 9}, created) == {"apps": 1, "developer": 9}
     assert "u-1" not in adds(row(), PURCHASE).values()
-
-
-def test_an_event_whose_required_fields_are_all_gone_was_erased() -> None:
-    assert not erased(row(), PURCHASE)
-    assert not erased(row(region=None), PURCHASE)
-    assert erased(row(**{f.name: None for f in PURCHASE.fields}), PURCHASE)
 
 
 def test_a_mart_has_the_rollups_dimensions_and_a_rank_both_ways() -> None:

@@ -9,7 +9,7 @@ ARRIVAL = {
     "verdict": "counted", "is": "winner", "copy": False, "collector_id": "aa", "sequence": 7, "minted": False,
     "occurred_at": "2026-03-01T12:00:07+00:00", "received_at": "2026-03-01T12:00:08+00:00", "land_seq": 3,
     "kafka": {"topic": "events.purchase", "partition": 2, "offset": 107}, "file": "s3://lake/f.parquet",
-    "snapshot": 99, "snapshot_operation": "append", "load": {"run_id": "run-1", "started_at": "12:01"},
+    "snapshot": 99, "snapshot_operation": "append", "load": {"run_id": "run-1", "started_at": "12:01"}, "erased": False,
 }  # fmt: skip
 EVENT = {
     "type": "purchase", "tenant": "acme", "event_id": event_id(1), "minute": "2026-03-01T12:00:00+00:00",
@@ -72,15 +72,25 @@ def test_what_is_not_loaded_held_or_waiting_says_why() -> None:
 
 
 def test_a_change_of_a_final_number_is_told_with_its_cause() -> None:
-    change = {"restated_at": "12:30", "cause": "late", "run_id": "run-9"}
-    text = story(events=[event(marts=[{**EVENT["marts"][0], "restated": [change]}])])  # type: ignore[index]
+    late = {"restated_at": "12:30", "cause": "late", "run_id": "run-9", "reprocessed_by": None}
+    anew = {"restated_at": "12:40", "cause": "reprocess", "run_id": "run-10", "reprocessed_by": ["re-1", "re-2"]}
+    text = story(events=[event(marts=[{**EVENT["marts"][0], "restated": [late, anew]}])])  # type: ignore[index]
     assert "restated 12:30 by late, run run-9" in text
+    assert text.count("watershed reprocess") == 2, "and of a reprocessing, which of its runs it was"
+    assert text.index("run run-10") < text.index("`watershed reprocess`, run re-1") < text.index("run re-2")
+
+
+def test_an_event_of_somebody_forgotten_is_told_so_and_still_counts() -> None:
+    assert "forgotten" not in story(events=[EVENT])
+    text = story(events=[event(erased=True, arrivals=[{**ARRIVAL, "erased": True}])])
+    assert "somebody in it was forgotten" in text
+    assert "it is counted" in text
 
 
 def test_a_rejection_is_told_with_every_reason_and_the_way_out() -> None:
     reject = {
         "reject_id": "r-1", "tenant": "acme", "event_type": "purchase", "received_at": "12:00", "collector_id": "aa",
-        "sequence": 4, "kafka_partition": 0, "kafka_offset": 5, "land_seq": 2, "repairs": [],
+        "sequence": 4, "kafka_partition": 0, "kafka_offset": 5, "land_seq": 2, "repairs": [], "erased": False,
         "reasons": [
             {"pointer": "/data/amount", "keyword": "pattern", "message": "is not as described"},
             {"pointer": "", "keyword": "additionalProperties", "message": "x is not known"},
@@ -94,6 +104,9 @@ def test_a_rejection_is_told_with_every_reason_and_the_way_out() -> None:
         "rejects show r-1",
     ):
         assert said in text
+    gone = story(rejects=[{**reject, "erased": True}])
+    assert "somebody in it was forgotten" in gone
+    assert "can mend it" not in gone
     repair = {"type": "purchase", "event_id": "e", "run_id": "run-3", "refused": None, "loaded_at": "13:00"}
     assert "repaired   as purchase e by run run-3: loaded" in story(rejects=[{**reject, "repairs": [repair]}])
 
