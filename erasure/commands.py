@@ -79,6 +79,8 @@ def forget_command(  # noqa: PLR0917 - typer's
             )
     if as_json:
         typer.echo(json.dumps(answer))
+    if answer.get("files_missing") and not answer["dry_run"]:
+        raise typer.Exit(1)
 
 
 def _forget(
@@ -106,6 +108,11 @@ def _show(done: Forgotten, elsewhere: Sequence[Place], console: Console) -> None
     for place in elsewhere:
         found = "" if place.messages is None else f"{place.messages:,} messages; "
         console.print(f"{place.place}: {found}{place.what}", markup=False)
+    if done.missing:
+        console.print(
+            f"{done.missing:,} files of the lake are missing (`watershed books show --red`): who is in them cannot be"
+            " told. Ask again when they are there"
+        )
     if done.dry_run:
         console.print("nothing was changed; --apply makes tombstones of these rows, for good")
         return
@@ -131,7 +138,7 @@ def _list(settings: EraseSettings, console: Console) -> dict[str, Any]:
 def _state(one: Erasure) -> str:
     if one.gone_at:
         return f"gone {one.gone_at:%Y-%m-%d %H:%M}"
-    return "in old snapshots only" if one.lake_at else "cut short: ask again"
+    return "in old snapshots only" if one.lake_at else "cut short, or files were missing: ask again"
 
 
 def _plain(value: object) -> object:

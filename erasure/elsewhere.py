@@ -47,8 +47,8 @@ def places(settings: EraseSettings, registry: Registry, person: Person) -> list[
         Place(
             "warehouse",
             None,
-            "has no ids. Keyed hashes leave rollups and marts when what was touched is loaded and published;"
-            " what a reprocessing replaced keeps them for REPROCESS_KEEP_DAYS",
+            "has no ids. Keyed hashes leave rollups and marts when what was touched is loaded and published, and what"
+            " reprocessings kept for an undo with the erasure",
         ),
         Place(
             "reports and dumps",

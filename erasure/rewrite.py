@@ -7,7 +7,7 @@ and is tried again with the same files when the lander commits meanwhile (docs/a
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,10 +49,12 @@ class Rewritten:
     files: int = 0
 
 
-def find(catalog: SqlCatalog, target: Target) -> Iterator[Found]:
+def find(catalog: SqlCatalog, target: Target, without: Collection[str] = ()) -> Iterator[Found]:
     """The data files of the newest snapshot with rows that are theirs; a file at a time, of it a few columns.
 
-    :raises OSError: S3 is away, or an object is missing: who is in it cannot be told.
+    Not opened are the files ``without``, whose objects are missing: who is in them cannot be told.
+
+    :raises OSError: S3 is away, or another object is missing.
     """
     try:
         table = catalog.load_table(target.identifier)
@@ -61,16 +63,25 @@ def find(catalog: SqlCatalog, target: Target) -> Iterator[Found]:
     scan = table.scan(row_filter=target.row_filter, selected_fields=target.columns)
     reader = ArrowScan(table.metadata, table.io, scan.projection(), scan.row_filter)
     for task in scan.plan_files():
+        if task.file.file_path in without:
+            continue
         rows = reader.to_table([task])
         mine = rows.filter(target.theirs(rows))
         if mine.num_rows:
             yield Found(task.file, mine.num_rows, target.touched(mine))
 
 
-def rewrite(
-    catalog: SqlCatalog, target: Target, at_once: int, note: Callable[[Touches], None], progress: Callable[[int], None]
+def rewrite(  # noqa: PLR0917 - as its one caller has them
+    catalog: SqlCatalog,
+    target: Target,
+    at_once: int,
+    note: Callable[[Touches], None],
+    progress: Callable[[int], None],
+    without: Collection[str] = (),
 ) -> Rewritten:
     """Leave nothing of theirs in the table's newest snapshot; it is looked through until a pass finds none.
+
+    But for the files ``without``, which are missing: somebody may be in them when they are there again.
 
     ``note`` is told, before each commit, what will have to be counted anew; ``progress`` of rows that are done.
 
@@ -80,7 +91,7 @@ def rewrite(
     for _ in range(_PASSES):
         waiting: list[Found] = []
         seen = False
-        for found in find(catalog, target):
+        for found in find(catalog, target, without):
             seen = True
             waiting.append(found)
             if len(waiting) >= at_once:

@@ -25,6 +25,7 @@ from erasure.settings import EraseSettings
 from erasure.targets import Events, Rejects, Target
 from runtime import log
 from warehouse import erasures
+from warehouse.held import missing_files
 from warehouse.load_state import SESSION
 
 _log = log.get(__name__)
@@ -42,6 +43,8 @@ class TableDone:
     rows: int = 0
     files: int = 0
     to_count_anew: int = 0
+    missing: int = 0
+    """Files that could not be looked into, because their objects are gone."""
 
 
 @dataclass
@@ -54,9 +57,14 @@ class Forgotten:
     minutes_touched: int = 0
     minutes_below_floor: int = 0
 
+    @property
+    def missing(self) -> int:
+        """Files that could not be looked into: the erasure is not through before they are there again."""
+        return sum(one.missing for one in self.tables)
+
     def as_json(self) -> dict[str, Any]:
         """For the command's last line."""
-        return {**vars(self), "tables": [vars(one) for one in self.tables]}
+        return {**vars(self), "tables": [vars(one) for one in self.tables], "files_missing": self.missing}
 
 
 @dataclass
@@ -84,10 +92,12 @@ class Forget:
         :raises NobodyToForget: see :meth:`targets`.
         """
         catalog, done = open_catalog(self.settings), Forgotten(dry_run=True)
+        with psycopg.connect(self.settings.eraser_dsn, autocommit=True, options=SESSION) as connection:
+            missing = {target.identifier: missing_files(connection, _type(target)) for target in self.targets()}
         for target in self.targets():
-            found = TableDone(target.identifier)
+            found = TableDone(target.identifier, missing=len(missing[target.identifier]))
             touched: rewrite.Touches = set()
-            for one in rewrite.find(catalog, target):
+            for one in rewrite.find(catalog, target, missing[target.identifier]):
                 found.rows += one.rows
                 found.files += 1
                 touched |= one.touched
@@ -97,6 +107,8 @@ class Forget:
 
     def apply(self, by: str) -> Forgotten:
         """Forget the person; asked again, it goes on where it was cut short and finds what has come since.
+
+        Files that are missing are left out, and the erasure is not through then: it is to be asked for again.
 
         :raises ErasureAtWork: another erasure or a maintenance of the lake is at work.
         :raises NobodyToForget: see :meth:`targets`.
@@ -120,8 +132,10 @@ class Forget:
         done.minutes_touched, done.minutes_below_floor = erasures.touch(connection, erasure.erasure_id)
         events = sum(one.rows for one in done.tables if one.table != Rejects.identifier)
         rejections = sum(one.rows for one in done.tables) - events
-        erasures.done(connection, erasure.erasure_id, events, rejections)
-        _log.info("the lake is through", erasure=done.erasure_id, events=events, rejections=rejections)
+        erasures.done(connection, erasure.erasure_id, events, rejections, through=not done.missing)
+        _log.info(
+            "the lake is through", erasure=done.erasure_id, events=events, rejections=rejections, missing=done.missing
+        )
         return done
 
     def _suppress(self, catalog: SqlCatalog) -> None:
@@ -137,12 +151,13 @@ class Forget:
     def _leave_nothing(
         self, connection: psycopg.Connection, catalog: SqlCatalog, target: Target, erasure: erasures.Erasure
     ) -> TableDone:
-        type_ = target.contract.type if isinstance(target, Events) else erasures.REJECTED
+        type_ = _type(target)
         if not catalog.table_exists(target.identifier):
             return TableDone(target.identifier)
         if isinstance(target, Events):
             ensure_table(catalog, target.contract)  # a table that no lander has seen since may lack `erased`
         touched: rewrite.Touches = set()
+        missing = missing_files(connection, type_)
 
         def note(touches: rewrite.Touches) -> None:
             erasures.note(connection, erasure.erasure_id, type_, touches)
@@ -154,6 +169,11 @@ class Forget:
             self.settings.erase_files_at_once,
             note,
             lambda rows: self.progress(target.identifier, rows),
+            missing,
         )
         rewrite.add_snapshot(catalog, target.identifier)
-        return TableDone(target.identifier, rewritten.rows, rewritten.files, len(touched))
+        return TableDone(target.identifier, rewritten.rows, rewritten.files, len(touched), len(missing))
+
+
+def _type(target: Target) -> str:
+    return target.contract.type if isinstance(target, Events) else erasures.REJECTED

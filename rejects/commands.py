@@ -18,7 +18,9 @@ from rejects.reject import Chosen, Reject
 from rejects.settings import RejectsSettings
 from runtime import log
 from spark_jobs.reject_labels import Labels
+from warehouse import rejects as ledger
 from warehouse import repairs
+from warehouse.held import missing_files
 from warehouse.repairs import Repair, RepairRun
 
 app = typer.Typer(name="rejects", help="Rejected events: browse them, look at one.", no_args_is_help=True)
@@ -47,13 +49,15 @@ def list_command(  # noqa: PLR0917 - typer's
     wanted = options.chosen(reason, field, type_, tenant, key, version, since, until)
     with terminal.trouble_told():
         overview = Overview(Labels(Registry.load()), limit)
-        for reject in rejects(open_catalog(settings), wanted):
-            overview.add(reject)
-        with psycopg.connect(settings.repairer_dsn) as warehouse:
+        with psycopg.connect(settings.repairer_dsn, autocommit=True) as warehouse:
+            missing = missing_files(warehouse, ledger.CURSOR)
+            for reject in rejects(open_catalog(settings), wanted, missing):
+                overview.add(reject)
             mended = repairs.repaired(warehouse, [reject.reject_id for reject in overview.newest()])
     _show_overview(overview, mended, console)
+    terminal.say_missing(console, len(missing))
     if as_json:
-        found = overview.as_json()
+        found = {**overview.as_json(), "files_missing": len(missing)}
         for one in found["newest"]:
             one["repaired"] = one["reject_id"] in mended
         typer.echo(json.dumps(found))
@@ -67,12 +71,13 @@ def show_command(
     """Show one rejected event: every reason, where it came from, its untouched body, and what a repair made of it."""
     console = _quiet(as_json=as_json)
     settings = RejectsSettings.read()
-    with terminal.trouble_told():
-        reject = next(rejects(open_catalog(settings), Chosen(ids=(reject_id,))), None)
+    with terminal.trouble_told(), psycopg.connect(settings.repairer_dsn, autocommit=True) as warehouse:
+        missing = missing_files(warehouse, ledger.CURSOR)
+        reject = next(rejects(open_catalog(settings), Chosen(ids=(reject_id,)), missing), None)
         if reject is None:
-            terminal.fail(f"the lake has no rejection {reject_id}; see `watershed rejects list`")
-        with psycopg.connect(settings.repairer_dsn) as warehouse:
-            repair = repairs.of_reject(warehouse, reject_id)
+            perhaps = f", unless in one of {len(missing):,} files that are missing" if missing else ""
+            terminal.fail(f"the lake has no rejection {reject_id}{perhaps}; see `watershed rejects list`")
+        repair = repairs.of_reject(warehouse, reject_id)
     _show_one(reject, repair, console)
     if as_json:
         typer.echo(json.dumps({**reject.as_json(), "repair": None if repair is None else _repair_json(*repair)}))

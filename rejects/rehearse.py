@@ -1,6 +1,6 @@
 """What a proposed contract would do to those who send now: recent events of the lake, judged by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import BooleanExpression
 
 from collector.land_events import shortest
+from collector.land_quality import REJECTS_TOPIC
 from contracts.compat import Change, breaking
 from contracts.model import Contract
 from contracts.registry import Registry
@@ -18,7 +19,7 @@ from contracts.validate import EventValidator, Violation
 from rejects import predicates
 from rejects.read import rejects
 from rejects.recipe import Recipe
-from rejects.reject import Chosen, Once
+from rejects.reject import Chosen, Once, Reject
 from rejects.restore import Unrestorable, restore
 from rejects.scan import batches
 from rejects.tally import Progress
@@ -72,6 +73,7 @@ class Rehearsal:
     senders: Senders
     misfits: tuple[Change, ...]
     erased: int = 0
+    files_missing: int = 0
     rejected: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -91,6 +93,7 @@ class Rehearsal:
             "judged": self.senders.judged,
             "would_break": self.senders.refused,
             "erased": self.erased,
+            "files_missing": self.files_missing,
             "senders": [one.__dict__ for one in by_number],
             "tables": [str(change) for change in self.misfits],
             "rejected": [
@@ -108,11 +111,13 @@ def rehearse(
     since: datetime,
     tenant: str | None = None,
     progress: Progress = lambda _: None,
+    missing: Callable[[str], Collection[str]] = lambda _: (),
 ) -> Rehearsal:
     """Judge what was received from ``since`` on by ``proposed``, instead of its version or as a new one.
 
     Judged are events that this version accepted, if there are any, else those of the newest version before it: who
-    names an older version is not touched by a newer one.
+    names an older version is not touched by a newer one. ``missing`` gives the files that are missing of a type, or of
+    rejected events (``warehouse/held.py``): they are read around, and counted.
 
     :raises contracts.model.UnknownType: nothing of its type was ever sent.
     """
@@ -125,7 +130,10 @@ def rehearse(
     found = Rehearsal(proposed, None, Senders(), breaking(old, proposed) if old else ())
     newest = versions[max(versions)]
     columns = _columns(catalog, newest)
-    for batch in batches(catalog, proposed.table, _recent(since, tenant, list(judged)), columns) if columns else ():
+    gone, gone_rejects = missing(proposed.type), missing(REJECTS_TOPIC)
+    found.files_missing = len(gone) + len(gone_rejects)
+    recent = _recent(since, tenant, list(judged))
+    for batch in batches(catalog, proposed.table, recent, columns, gone) if columns else ():
         for row in batch.to_pylist():
             event = event_of(row, newest, proposed.version)
             if event["data"] and not row.get("erased"):
@@ -135,7 +143,8 @@ def rehearse(
         progress(batch.num_rows)
     found.version = next((number for number, senders in judged.items() if senders.judged), None)
     found.senders = judged.get(found.version or 0, Senders())
-    found.rejected = _rejected(catalog, Chosen(event_type=proposed.type, tenant=tenant, since=since), validator)
+    chosen = Chosen(event_type=proposed.type, tenant=tenant, since=since)
+    found.rejected = _rejected(rejects(catalog, chosen, gone_rejects), validator)
     return found
 
 
@@ -173,10 +182,10 @@ def _columns(catalog: Catalog, contract: Contract) -> list[str]:
     return [name for name in (*_ENVELOPE, *(f.name for f in contract.fields)) if name in there]
 
 
-def _rejected(catalog: Catalog, chosen: Chosen, validator: EventValidator) -> dict[tuple[str, str], tuple[int, int]]:
+def _rejected(those: Iterable[Reject], validator: EventValidator) -> dict[tuple[str, str], tuple[int, int]]:
     found: dict[tuple[str, str], tuple[int, int]] = {}
     once = Once()
-    for reject in rejects(catalog, chosen):
+    for reject in those:
         if not once.first(reject):
             continue
         try:

@@ -6,17 +6,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from collector.lake import LakeSettings, open_catalog
+from collector.lake import open_catalog
 from contracts.parse import parse
 from contracts.registry import Registry
 from rejects import options, terminal
 from rejects.rehearse import Rehearsal, rehearse
+from rejects.settings import RejectsSettings
 from runtime import log
+from warehouse.held import missing_files
 
 app = typer.Typer(name="rehearse", help="What a proposed contract would do to those who send now.")
 SHOWN = 30
@@ -43,12 +46,21 @@ def rehearse_command(
     words = (TextColumn("{task.completed:,} events judged"), TimeElapsedColumn())
     with terminal.trouble_told():
         proposed, registry = parse(contract), Registry.load()
-        catalog = open_catalog(LakeSettings.read())
+        settings = RejectsSettings.read()
         since = datetime.now(UTC) - timedelta(days=days)
-        with Progress(*words, console=console, transient=True) as bar:
+        with (
+            psycopg.connect(settings.repairer_dsn, autocommit=True) as warehouse,
+            Progress(*words, console=console, transient=True) as bar,
+        ):
             task = bar.add_task("judging", total=None)
             found = rehearse(
-                proposed, registry, catalog, since=since, tenant=tenant or None, progress=lambda n: bar.advance(task, n)
+                proposed,
+                registry,
+                open_catalog(settings),
+                since=since,
+                tenant=tenant or None,
+                progress=lambda n: bar.advance(task, n),
+                missing=lambda of: missing_files(warehouse, of),
             )
     _show(found, console)
     if as_json:
@@ -75,3 +87,4 @@ def _show(found: Rehearsal, console: Console) -> None:
     console.print(
         f"{said['would_break']:,} would be refused" + (f"; {found.erased:,} without data" if found.erased else "")
     )
+    terminal.say_missing(console, found.files_missing)

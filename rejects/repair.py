@@ -5,7 +5,7 @@ two leaves notes without an answer; the next run sends those first, the very sam
 second copy as a duplicate. What was answered is never sent again, whatever patch another run has.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
@@ -87,10 +87,11 @@ class Repairs:
                 repairs.withdraw(self._warehouse, [*refused, *unsent])
                 raise _disagreement(refused)
 
-    def resume(self, catalog: Catalog, left: Sequence[Repair]) -> int:
+    def resume(self, catalog: Catalog, left: Sequence[Repair], without: Collection[str] = ()) -> int:
         """Send again what runs that were cut short had noted, as it was noted; gives how many are still not to be had.
 
         What is refused now, here too, is over: nobody takes it any more. So is what was erased since.
+        ``without``: files that are missing; what was noted of a rejection in one waits for it.
 
         :raises Disagreement: the collector refuses one that passes here. Its note stays: perhaps it was taken before.
         :raises collector.sender.SendError: as :meth:`apply`.
@@ -102,7 +103,7 @@ class Repairs:
             ready: dict[str, tuple[str, str, Event]] = {}
             kept: dict[str, Reject] = {}
             erased: dict[str, Any] = {}
-            for reject in rejects(catalog, _these(chunk.values())):
+            for reject in rejects(catalog, _these(chunk.values()), without):
                 noted = chunk[reject.reject_id]
                 if reject.erased:
                     erased[reject.reject_id] = [ERASED._asdict()]

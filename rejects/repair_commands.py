@@ -117,6 +117,7 @@ def _show(done: dict[str, Any], console: Console) -> None:
         "{already_repaired:,} were repaired before"
     )
     console.print(words.format(**done))
+    terminal.say_missing(console, done["files_missing"])
     if done["dry_run"]:
         if done["unanswered"]:
             console.print(f"a run was cut short: {done['unanswered']:,} events of it are sent again first")

@@ -1,6 +1,6 @@
 """One repair, from its connections to its numbers: a look, or the real thing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,9 @@ from rejects.repair import Repairs, look, senders
 from rejects.settings import RepairSettings
 from rejects.tally import Progress, Tally
 from spark_jobs.reject_labels import Labels
+from warehouse import rejects as ledger
 from warehouse import repairs
+from warehouse.held import missing_files
 from warehouse.lake_floor import floors
 from warehouse.repairs import RepairRun
 
@@ -44,10 +46,11 @@ class RepairWork:
         :raises KeysError: the collector's file of keys is not there.
         """
         with self._warehouse() as warehouse:
-            for _ in self._looked(warehouse, self._examiner(warehouse)):
+            missing = missing_files(warehouse, ledger.CURSOR)
+            for _ in self._looked(warehouse, self._examiner(warehouse), missing):
                 pass
             left = len(repairs.unanswered(warehouse))
-        return {"dry_run": True, "unanswered": left, **self._tally.as_json()}
+        return {"dry_run": True, "unanswered": left, "files_missing": len(missing), **self._tally.as_json()}
 
     def apply(self, by_whom: str) -> dict[str, Any]:
         """Send what runs that were cut short had noted, then what passes.
@@ -64,19 +67,23 @@ class RepairWork:
             keys = held.enter_context(lent_keys(self._settings.keys_file, run.run_id))
             examiner = self._examiner(warehouse)
             work = Repairs(warehouse, senders(self._settings.collector_url, keys.secret, held), examiner, run.run_id)
-            lost = work.resume(self._catalog, repairs.unanswered(warehouse))
+            missing = missing_files(warehouse, ledger.CURSOR)
+            lost = work.resume(self._catalog, repairs.unanswered(warehouse), missing)
             resumed, work.sent = work.sent, 0
             repairs.begin(warehouse, run)
-            for mended in self._looked(warehouse, examiner):
+            for mended in self._looked(warehouse, examiner, missing):
                 if mended:
                     work.apply(mended)
-            numbers = {**self._tally.as_json(), "sent": work.sent, "resumed": resumed, "unanswered": lost}
+            said = {"sent": work.sent, "resumed": resumed, "unanswered": lost, "files_missing": len(missing)}
+            numbers = {**self._tally.as_json(), **said}
             repairs.finish(warehouse, run.run_id, numbers)
         return {"dry_run": False, "run_id": str(run.run_id), **numbers}
 
-    def _looked(self, warehouse: psycopg.Connection, examiner: Examiner) -> Iterator[list[Mended]]:
+    def _looked(
+        self, warehouse: psycopg.Connection, examiner: Examiner, missing: Collection[str]
+    ) -> Iterator[list[Mended]]:
         return look(
-            rejects(self._catalog, self._wanted),
+            rejects(self._catalog, self._wanted, missing),
             warehouse=warehouse,
             examiner=examiner,
             recipe=self._recipe,

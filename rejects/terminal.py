@@ -37,6 +37,15 @@ def say(where: Console, text: str, keep: str = "") -> None:
     where.print(plain(text, keep), soft_wrap=True)
 
 
+def say_missing(where: Console, files: int) -> None:
+    """That files of the lake could not be read, if there are any."""
+    if files:
+        say(
+            where,
+            f"{files:,} files of the lake are missing: what is in them is not told (`watershed books show --red`)",
+        )
+
+
 def fail(text: str) -> NoReturn:
     """Say what is wrong, and what to do, on stderr, and end with code 1."""
     say(console(stderr=True), f"error: {text}", keep="\n")

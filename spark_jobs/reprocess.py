@@ -265,7 +265,7 @@ class _Comparison:
         lake as pinned; and what is loaded later changes nothing of what is compared.
         """
         run_id, type_ = self._run.run_id, contract.type
-        with self._warehouse.transaction():
+        with runs.keeping(self._warehouse), self._warehouse.transaction():
             self._warehouse.execute("set transaction isolation level repeatable read")
             books = comparing.books(self._warehouse, type_)
             done = runs.progress(self._warehouse, run_id, type_)

@@ -5,11 +5,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 import psycopg
 from psycopg.rows import class_row
 
 from warehouse import rejects
+from warehouse.reprocess_runs import KEEPING
 
 REJECTED = "rejected_events"
 """The ``type`` of touches that are hours of receipt of rejected events."""
@@ -103,9 +105,15 @@ def note(
 def touch(connection: psycopg.Connection, erasure_id: uuid.UUID) -> tuple[int, int]:
     """Have everything that was noted counted anew, in one transaction; to be called after the lake's commits.
 
+    What reprocessings keep of those minutes goes, with the keyed hashes in it: no undo puts them back. A reprocessing
+    that computes at this moment is waited for, as it may have read the lake as it was: at most one piece of it.
+
     Gives how many minutes that is, and how many more lie below the lake's floor, where nothing is recomputed.
     """
     with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (KEEPING,))
+        for kept in (_ROWS_KEPT, _MINUTES_KEPT):
+            connection.execute(kept, (erasure_id,))
         below = connection.execute(
             """
             delete from ledger.erasure_touches as n using ledger.lake_floor as f
@@ -133,14 +141,31 @@ def touch(connection: psycopg.Connection, erasure_id: uuid.UUID) -> tuple[int, i
     return minutes, below
 
 
-def done(connection: psycopg.Connection, erasure_id: uuid.UUID, events: int, rejections: int) -> None:
-    """The newest snapshots have them no more; the numbers are added to those of runs that were cut short."""
+_ROWS_KEPT: LiteralString = """
+    delete from ledger.reprocess_rows as k using ledger.erasure_touches as n
+    where n.erasure_id = %s and k.type = n.type and k.tenant = n.tenant and k.minute = n.minute
+"""
+_MINUTES_KEPT: LiteralString = """
+    delete from ledger.reprocess_minutes as k using ledger.erasure_touches as n
+    where n.erasure_id = %s and k.type = n.type and k.tenant = n.tenant and k.minute = n.minute
+"""
+
+
+def done(connection: psycopg.Connection, erasure_id: uuid.UUID, events: int, rejections: int, *, through: bool) -> None:
+    """The newest snapshots have them no more; not ``through``: but for files that are missing.
+
+    The numbers are added to those of runs that were cut short.
+    """
     connection.execute(
         """
-        update ledger.erasures set lake_at = now(), events = events + %s, rejections = rejections + %s
-        where erasure_id = %s
+        update ledger.erasures
+        set
+            lake_at = case when %(through)s then now() end,
+            events = events + %(events)s,
+            rejections = rejections + %(rejections)s
+        where erasure_id = %(id)s
         """,
-        (events, rejections, erasure_id),
+        {"through": through, "events": events, "rejections": rejections, "id": erasure_id},
     )
 
 

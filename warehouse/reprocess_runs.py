@@ -11,6 +11,9 @@ import psycopg
 
 Kind = Literal["dry run", "apply", "undo"]
 
+KEEPING = "reprocess keeping"
+"""Name of the lock that is shared by transactions which write ``ledger.reprocess_rows``."""
+
 
 class AlreadyAtWork(Exception):
     """Another reprocessing runs; two would put the same in place, and two dry runs take up the same run."""
@@ -72,6 +75,21 @@ def alone(connection: psycopg.Connection, *, dry_run: bool = False) -> Iterator[
     finally:
         if not connection.closed:
             connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
+
+
+@contextmanager
+def keeping(connection: psycopg.Connection) -> Iterator[None]:
+    """Compute or copy rows that a run keeps; to be entered before the transaction that does it.
+
+    An erasure that takes somebody's hashes out of what is kept (``warehouse/erasures.py``) waits for the end of it, and
+    what begins after it sees neither the lake nor the rollups of before. The lock is the connection's, as above.
+    """
+    connection.execute("select pg_advisory_lock_shared(hashtextextended(%s, 0))", (KEEPING,))
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("select pg_advisory_unlock_shared(hashtextextended(%s, 0))", (KEEPING,))
 
 
 def begin(connection: psycopg.Connection, asked: Asked) -> Run:

@@ -33,7 +33,7 @@ def prepare(connection: psycopg.Connection, run_id: UUID, contracts: dict[str, C
         runs.Asked("undo", asked.start, asked.end, asked.types, asked.tenant, asked.code, undoes=run_id),
     )
     if run.state == "comparing":
-        with connection.transaction():
+        with runs.keeping(connection), connection.transaction():
             _turn_round(connection, run_id, run.run_id)
             runs.finish(connection, run.run_id, "compared")
     return run

@@ -10,7 +10,8 @@ create table if not exists ledger.erasures (
     by_whom text not null,
     asked_at timestamptz not null default now(),
     suppressed_at timestamptz,             -- from then on nothing lands that points to them
-    lake_at timestamptz,                   -- no newest snapshot has them any more, and what they counted in is touched
+    lake_at timestamptz,                   -- no newest snapshot has them any more, and what they counted in is touched; null
+                                           -- also when files were missing, in which they may be
     gone_at timestamptz,                   -- nor has any older snapshot, or an object that no snapshot knows
     events bigint not null default 0,      -- tombstones that were made of what had landed; not of what came later
     rejections bigint not null default 0,  -- rejected events that lost their body

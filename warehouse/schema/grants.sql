@@ -100,7 +100,7 @@ grant select, insert on ledger.reports to alerter;
 
 -- repairer: which rejected events were mended and sent again, and what is too old to be.
 grant usage on schema ledger to repairer;
-grant select on ledger.lake_floor to repairer;
+grant select on ledger.lake_floor, ledger.lake_files to repairer;
 grant select, insert, update on ledger.repair_runs to repairer;
 grant select, insert, update, delete on ledger.repairs to repairer;
 
@@ -108,6 +108,8 @@ grant select, insert, update, delete on ledger.repairs to repairer;
 grant usage on schema ledger to eraser;
 grant select on all tables in schema ledger to eraser;
 grant select, insert, update, delete on ledger.erasures, ledger.erasure_touches to eraser;
+-- What reprocessings keep of minutes with somebody in them has hashes of theirs.
+grant delete on ledger.reprocess_minutes, ledger.reprocess_rows to eraser;
 grant insert, update on ledger.touched, ledger.rejects_touched to eraser;
 grant usage on sequence ledger.change_seq to eraser;
 

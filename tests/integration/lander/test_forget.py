@@ -160,6 +160,9 @@ def test_of_somebody_forgotten_no_store_has_the_id_and_every_count_stays(
         found: dict[str, Any] = json.loads(said.splitlines()[-1])
         return found
 
+    def erasures() -> dict[str, Any]:
+        return {one["erasure_id"]: one for one in forget("--list")["erasures"]}
+
     bad = place.view(9, anna, nobody_knows_it=anna)
     place.send(place.view(1, anna, session_id=f"s-{anna}"), place.view(2, "ben"), place.view(3, anna), bad)
     place.landed(events=3, rejected=1)
@@ -184,12 +187,21 @@ def test_of_somebody_forgotten_no_store_has_the_id_and_every_count_stays(
     assert place.cells() == {"landed": 5, "counted": 4, "duplicates": 1, "collisions": 0, "erased": 4}
     (unpublished,) = place.world.ledger("select cause from ledger.unpublished where tenant = %s", place.tenant)
     assert unpublished == ("erasure",)
+    place.world.ledger(
+        "insert into ledger.lake_files (type, path, manifest, rows, state) values (%s, %s, 'm', 1, 'missing')"
+        " returning file_id",
+        place.world.type, f"s3://lake/{place.tenant}",
+    )  # fmt: skip
+    said = run_watershed(place.world, "forget", *asked, "--apply", "--json", code=1)
+    assert "1 files of the lake are missing" in said
+    assert erasures()[done["erasure_id"]]["lake_at"] is None, "they may be in it"
+    place.world.ledger("delete from ledger.lake_files where type = %s returning file_id", place.world.type)
     assert forget(*asked, "--apply")["minutes_touched"] == 0, "there was nothing left to do"
 
     waiting = finish(place.eraser, Registry.load(place.world.contracts))
     assert done["erasure_id"] in waiting.left, "a reader may still have an older snapshot in hand"
     assert done["erasure_id"] in finish(place.eraser, Registry.load(place.world.contracts), timedelta(0)).gone
-    listed = {one["erasure_id"]: one for one in forget("--list")["erasures"]}[done["erasure_id"]]
+    listed = erasures()[done["erasure_id"]]
     assert (listed["by_whom"], listed["events"], listed["rejections"]) == ("tests", 2, 1)
     assert place.collector.stop() == 0
     assert where(anna, place.objects(), place.dumps(tmp_path), place.files()) == []

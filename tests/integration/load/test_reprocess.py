@@ -21,7 +21,7 @@ from books.settings import BooksSettings
 from contracts.registry import Registry
 from spark_jobs import reprocess as job
 from spark_jobs import reprocess_commands
-from warehouse import reprocess_runs
+from warehouse import erasures, reprocess_runs
 from warehouse.reprocess_undo import CannotUndo
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -567,3 +567,44 @@ def test_what_was_replaced_is_forgotten_after_its_days(probe, tenant, arrival):
     assert probe.query("select from ledger.reprocess_rows where run_id = %s", applied.run_id) == []
     with pytest.raises(CannotUndo, match="no run"):
         probe.undo(applied.run_id)
+
+
+def test_what_is_kept_of_minutes_with_somebody_forgotten_goes_and_an_undo_leaves_them_alone(
+    probe, tenant, arrival, stack, monkeypatch
+):
+    loaded(probe, tenant, arrival)
+    minutes = sorted(seen(probe, tenant))
+    spoil(probe, tenant, *minutes)
+    touches = {(tenant, minute) for minute in minutes[:2]}
+
+    def kept() -> list[tuple[str, datetime]]:
+        rows = probe.query(
+            "select minute from ledger.reprocess_rows where tenant = %s"
+            " union select minute from ledger.reprocess_minutes where tenant = %s",
+            tenant, tenant,
+        )  # fmt: skip
+        return sorted(row["minute"] for row in rows)
+
+    def forget() -> None:
+        with psycopg.connect(stack.env["ERASER_DSN"], autocommit=True) as eraser:
+            eraser.execute("set lock_timeout = '200ms'")
+            one = erasures.begin(eraser, tenant, "visitor", "ab" * 16, "tests")
+            erasures.note(eraser, one.erasure_id, probe.contract.type, touches)
+            erasures.touch(eraser, one.erasure_id)
+
+    def meanwhile(*arguments: Any) -> Any:
+        """The lake is read already, and the rows that are kept are written after this."""
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            forget()
+        return compute(*arguments)
+
+    compute = job.recompute_span
+    monkeypatch.setattr(job, "recompute_span", meanwhile)
+    run = probe.reprocess(tenant)
+    assert kept() == minutes
+    forget()
+    assert kept() == minutes[2:]
+    probe.load()
+    assert probe.undo(run.run_id).outcomes == {"replaced": len(minutes) - 2}
+    assert probe.reprocess(tenant, dry_run=True).differing == len(minutes) - 2, "the others are as they were"
+    probe.watershed.execute("delete from ledger.erasures where tenant = %s", (tenant,))

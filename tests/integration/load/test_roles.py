@@ -102,6 +102,7 @@ FORBIDDEN = {
         "update ledger.cells set landed = 0",
         "update ledger.cursors set land_seq = 0",
         "delete from ledger.restatements",
+        "update ledger.reprocess_rows set content = '{}'",
         "create table ledger.mine (x int)",
     ],
     "READER_DSN": [
@@ -130,7 +131,11 @@ PERMITTED = {
     "PUBLISHER_DSN": ["select from ledger.cursors", "delete from marts.region_hourly where false"],
     "LANDER_DSN": ["update ledger.landed set land_seq = land_seq where false"],
     "TRACER_DSN": ["select from ledger.cells", "select from rollups.page_view_minute", "select from marts.freshness"],
-    "ERASER_DSN": ["delete from ledger.erasures where false", "select from ledger.touched"],
+    "ERASER_DSN": [
+        "delete from ledger.erasures where false",
+        "select from ledger.touched",
+        "delete from ledger.reprocess_rows where false",
+    ],
     "READER_DSN": ["select from marts.region_hourly"],
 }
 

@@ -1,7 +1,7 @@
 """Somebody is taken out of real Iceberg tables in a folder, with the catalog in SQLite."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,10 +69,12 @@ def content(catalog: SqlCatalog) -> Rows:
     return sorted(rows, key=lambda row: row["sequence"])
 
 
-def forget(catalog: SqlCatalog, target: Target | None = None, at_once: int = 20) -> tuple[rewrite.Rewritten, set[Any]]:
+def forget(
+    catalog: SqlCatalog, target: Target | None = None, at_once: int = 20, without: Collection[str] = ()
+) -> tuple[rewrite.Rewritten, set[Any]]:
     touched: set[Any] = set()
-    done = rewrite.rewrite(catalog, target or Events(PAGE_VIEW, ANNA, KEY), at_once, touched.update, lambda n: None)
-    return done, touched
+    target = target or Events(PAGE_VIEW, ANNA, KEY)
+    return rewrite.rewrite(catalog, target, at_once, touched.update, lambda n: None, without), touched
 
 
 def test_a_tombstone_made_in_the_lake_is_the_one_made_on_arrival(catalog: SqlCatalog) -> None:
@@ -110,6 +112,21 @@ def test_files_without_them_are_not_touched_and_a_second_time_there_is_nothing_t
     assert forget(catalog) == (rewrite.Rewritten(), set())
     assert catalog.load_table(PAGE_VIEW.table).current_snapshot() == snapshot
     assert [r["visitor_id"] for r in content(catalog)] == ["ben", "anna-4711", None]
+
+
+def test_a_file_that_is_missing_holds_up_no_other_and_is_looked_into_when_it_is_back(catalog: SqlCatalog) -> None:
+    land(catalog, view(0, "anna-4711"))
+    (gone,) = (Path(task.file.file_path.removeprefix("file://")) for task in land(catalog).scan().plan_files())
+    land(catalog, view(1, "anna-4711"))
+    content_of_it = gone.read_bytes()
+    gone.unlink()
+    with pytest.raises(FileNotFoundError):
+        forget(catalog)
+    without = {f"file://{gone}"}
+    assert forget(catalog, without=without)[0] == rewrite.Rewritten(rows=1, files=1)
+    gone.write_bytes(content_of_it)
+    assert [(r["sequence"], r["visitor_id"]) for r in content(catalog)] == [(1, "anna-4711"), (2, None)]
+    assert forget(catalog)[0] == rewrite.Rewritten(rows=1, files=1)
 
 
 def test_a_landing_meanwhile_is_kept_and_looked_through_too(

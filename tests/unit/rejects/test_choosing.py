@@ -78,6 +78,20 @@ def test_rejections_are_chosen_by_what_they_say(catalog: SqlCatalog, wanted: Cho
     assert sorted({r.reject_id for r in rejects(catalog, wanted)}) == [f"r-{n}" for n in numbers]
 
 
+def test_a_file_that_is_missing_is_read_around(tmp_path: Path) -> None:
+    made = SqlCatalog("lake", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/lake")
+    table = ensure_table(made, REJECTED_EVENTS)
+    for part in (ROWS[:1], ROWS[1:2]):
+        table.append(pa.Table.from_pylist(part, schema=arrow_schema_of(REJECTED_EVENTS.columns)))
+    files = table.inspect.files()["file_path"].to_pylist()
+    (gone,) = (file for file in files if [r.reject_id for r in rejects(made, Chosen(), {file})] == ["r-2"])
+    Path(gone.removeprefix("file://")).unlink()
+    assert [r.reject_id for r in rejects(made, Chosen(), {gone})] == ["r-2"]
+    with pytest.raises(FileNotFoundError):
+        list(rejects(made, Chosen()))
+    made.close()
+
+
 @pytest.mark.parametrize(("said", "version"), [("2", "2"), ("v2", "2"), ("none", "none"), ("", None), (None, None)])
 def test_a_version_is_asked_for_as_it_is_shown(said: str | None, version: str | None) -> None:
     assert chosen(None, None, None, None, None, said, None, None).version == version

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,14 +88,20 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlCatalog]:
 def propose(catalog: SqlCatalog, tmp_path: Path) -> Any:
     """Rehearses ``v<N>`` of purchase with properties changed."""
 
-    def run(version: int, required: tuple[str, ...] = (), tenant: str | None = None, **properties: Any) -> Rehearsal:
+    def run(
+        version: int,
+        required: tuple[str, ...] = (),
+        tenant: str | None = None,
+        missing: Callable[[str], Collection[str]] = lambda _: (),
+        **properties: Any,
+    ) -> Rehearsal:
         schema = json.loads((HERE / "purchase" / "v1.schema.json").read_text())
         schema["required"] += required
         schema["properties"] |= properties
         (tmp_path / "purchase").mkdir(exist_ok=True)
         file = tmp_path / "purchase" / f"v{version}.schema.json"
         file.write_text(json.dumps(schema))
-        return rehearse(parse(file), REGISTRY, catalog, since=WEEK_AGO, tenant=tenant)
+        return rehearse(parse(file), REGISTRY, catalog, since=WEEK_AGO, tenant=tenant, missing=missing)
 
     return run
 
@@ -168,6 +174,18 @@ def test_a_column_that_could_not_be_is_said_though_no_event_breaks(propose: Any)
     assert found.senders.refused == 0
     assert found.breaks
     assert "amount" in found.as_json()["tables"][0]
+
+
+def test_files_that_are_missing_are_read_around_and_told(catalog: SqlCatalog, propose: Any) -> None:
+    files = {
+        "purchase": catalog.load_table("events.purchase").inspect.files()["file_path"].to_pylist()[:1],
+        "rejected_events": catalog.load_table("quality.rejected_events").inspect.files()["file_path"].to_pylist(),
+    }
+    whole, less = propose(2), propose(2, missing=files.__getitem__)
+    assert 0 < less.senders.judged + less.erased < whole.senders.judged + whole.erased
+    assert (whole.files_missing, less.as_json()["files_missing"]) == (0, 3)
+    assert whole.rejected
+    assert not less.rejected
 
 
 def test_a_type_that_nobody_sends_cannot_be_rehearsed(catalog: SqlCatalog, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_an_unknown_fields_name_in_what_a_repair_says(hostile: str, capsys: pyte
     tally = Tally(Labels(REGISTRY))
     message = f"{hostile} is not a field of purchase v1"
     tally.add(Refused(reject(purchase()), (Violation("/data/x", "additionalProperties", message),)))
-    done = {"dry_run": True, "unanswered": 0, **tally.as_json()}
+    done = {"dry_run": True, "unanswered": 0, "files_missing": 2, **tally.as_json()}
     repair_commands._show(done, terminal.console(stderr=False))
     shown(hostile, capsys)
 

@@ -96,7 +96,7 @@ REJECTS = [
 
 @pytest.fixture
 def lake(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(_: object, chosen: Chosen) -> Iterator[Reject]:
+    def found(_: object, chosen: Chosen, __: object) -> Iterator[Reject]:
         return (one for one in REJECTS if one.reject_id in chosen.ids)
 
     monkeypatch.setattr(repair, "rejects", found)
@@ -172,7 +172,7 @@ def test_what_was_erased_since_it_was_noted_is_over_and_the_others_are_sent(
     with pytest.raises(Away):
         repairs_by(Collector(away=True)).apply(passing())
     gone = replace(REJECTS[0], body=b'{"erased": true}')
-    monkeypatch.setattr(repair, "rejects", lambda _, chosen: (gone if r is REJECTS[0] else r for r in REJECTS))
+    monkeypatch.setattr(repair, "rejects", lambda *_: (gone if r is REJECTS[0] else r for r in REJECTS))
     collector = Collector()
     catalog: Any = None
     assert repairs_by(collector).resume(catalog, ledger.unanswered()) == 0, "nothing waits for ever"
