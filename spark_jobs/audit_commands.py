@@ -71,5 +71,10 @@ def _show(done: Audit, console: Console) -> None:
         console.print("`watershed trace EVENT_ID` tells where one of them counts")
     told = done.as_json()
     console.print(f"{told['ids']:,} ids received on {done.day}, {told['reused']:,} of them in more than one minute")
+    for type_, files in sorted(done.files_missing.items()):
+        console.print(
+            f"{type_}: {files:,} files of the lake are missing (`watershed books show --red`), and were not looked"
+            " into: audit the day again when they are there"
+        )
     for type_, why in sorted(done.failed.items()):
         console.print(f"{type_} failed: {why}", style="red", markup=False)

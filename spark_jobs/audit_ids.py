@@ -5,7 +5,7 @@ an id lies in two; to look for each arrival in all of the lake would cost more t
 for the ids received on it, against what the lake has of some weeks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -20,6 +20,8 @@ from spark_jobs.catalog import CATALOG, catalog_dsn, metadata_locations
 from spark_jobs.lake import Pinned, pin
 from spark_jobs.session import open_session
 from spark_jobs.settings import AuditSettings
+from spark_jobs.surviving import ids_of_day
+from warehouse.held import missing_files
 from warehouse.id_audits import Audited, write
 from warehouse.load_state import SESSION
 
@@ -38,6 +40,8 @@ class Audit:
     looked_back_to: datetime
     types: dict[str, list[Audited]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    files_missing: dict[str, int] = field(default_factory=dict)
+    """By type the files that could not be looked into, because their objects are gone: an id in one is not found."""
 
     @property
     def reused(self) -> int:
@@ -54,6 +58,7 @@ class Audit:
             "surplus": sum(one.surplus for found in self.types.values() for one in found),
             "types": {type_: [vars(one) for one in found] for type_, found in self.types.items()},
             "failed": self.failed,
+            "files_missing": self.files_missing,
         }
 
 
@@ -68,7 +73,9 @@ def audit(contracts: Iterable[Contract], settings: AuditSettings, day: date) -> 
         for table, location in sorted(locations.items()):
             type_ = by_table[table].type
             try:
-                found = _audit(pin(table, location, settings), settings, begin, done.looked_back_to)
+                missing = missing_files(warehouse, type_)
+                pinned = pin(table, location, settings)
+                found = _audit(pinned, settings, begin, done.looked_back_to, missing)
                 write(warehouse, type_, day, done.looked_back_to, found)
             except Exception as error:
                 logger.exception("ids could not be audited", type=type_)
@@ -77,14 +84,21 @@ def audit(contracts: Iterable[Contract], settings: AuditSettings, day: date) -> 
                 )
             else:
                 done.types[type_] = found
+                if missing:
+                    done.files_missing[type_] = len(missing)
     return done
 
 
-def _audit(pinned: Pinned, settings: AuditSettings, begin: datetime, since: datetime) -> list[Audited]:
+def _audit(
+    pinned: Pinned, settings: AuditSettings, begin: datetime, since: datetime, missing: Collection[str]
+) -> list[Audited]:
     if pinned.snapshot_id is None:
         return []
     spark = open_session(settings)
-    table = spark.read.option("versionAsOf", str(pinned.snapshot_id)).table(f"{CATALOG}.{pinned.table}")
+    if missing:
+        table = spark.createDataFrame(ids_of_day(pinned, begin, begin + _DAY, since, missing))
+    else:
+        table = spark.read.option("versionAsOf", str(pinned.snapshot_id)).table(f"{CATALOG}.{pinned.table}")
     ids = by_id(table, begin, begin + _DAY, since)
     counts = by_tenant(ids).toArrow().to_pylist()
     named: dict[str, list[dict[str, Any]]] = {}

@@ -67,6 +67,34 @@ def test_an_id_used_again_days_later_is_found_on_the_day_it_comes_again(
     assert of(look(later, audit_look_back_days=3), probe, tenant) == (1, 0, 0)
 
 
+def test_a_missing_file_is_read_around_and_the_rest_is_found(probe: Any, look: Any, tenant: str, arrival: Any) -> None:
+    probe.arrive(tenant, arrival(event=7, minute=-2000, received_after=1), arrival(event=8, minute=-2000, sequence=2))
+    probe.arrive(tenant, arrival(event=7, minute=2, sequence=3), arrival(event=9, minute=0, sequence=4))
+    before = set(probe.catalog.load_table(probe.contract.table).inspect.files()["file_path"].to_pylist())
+    probe.arrive(tenant, arrival(event=9, minute=5, sequence=5))
+    whole = look()
+    assert of(whole, probe, tenant) == (2, 2, 2)
+    table = probe.catalog.load_table(probe.contract.table)
+    (gone,) = set(table.inspect.files()["file_path"].to_pylist()) - before
+    content = table.io.new_input(gone).open().read()
+    table.io.delete(gone)
+    (file,) = probe.query(
+        "insert into ledger.lake_files (type, path, manifest, rows, state) values (%s, %s, 'm', 1, 'missing')"
+        " on conflict (path) do update set state = 'missing' returning file_id",
+        probe.contract.type, gone,
+    )  # fmt: skip
+    try:
+        less = look()
+        assert of(less, probe, tenant) == (2, 1, 1), "the id whose other row lies in it is not known to be used twice"
+        assert less.files_missing == {probe.contract.type: 1}
+    finally:
+        with table.io.new_output(gone).create(overwrite=True) as output:
+            output.write(content)
+        probe.watershed.execute("delete from ledger.lake_files where file_id = %s", (file["file_id"],))
+    assert of(look(), probe, tenant) == (2, 2, 2)
+    assert look().files_missing == {}
+
+
 def test_of_many_reused_ids_some_are_named(probe: Any, look: Any, tenant: str, arrival: Any) -> None:
     rows = [
         probe.row(tenant, arrival(event=n, minute=minute, sequence=n))
