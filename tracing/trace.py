@@ -111,7 +111,7 @@ def _among_rejects(  # noqa: PLR0917 - one step of the search
     found: dict[str, Any],
     watch: Watch,
 ) -> None:
-    looked = 0
+    looked, gone = 0, 0
 
     def more(rows: int) -> None:
         nonlocal looked
@@ -120,10 +120,11 @@ def _among_rejects(  # noqa: PLR0917 - one step of the search
 
     if pinned is not None:
         missing = missing_files(warehouse, REJECTS_TOPIC)
+        gone = len(missing)
         for reject in rejected.find(pinned, ids, tenant, missing, more):
             repairs = ledger.repairs(warehouse, [reject.reject_id])
             found["rejects"].append({**reject.as_json(), "repairs": [ledger.plain(row) for row in repairs]})
-    found["looked"].append({"in": f"lake.{REJECTED_EVENTS.identifier}", "rejected_events": looked})
+    found["looked"].append({"in": f"lake.{REJECTED_EVENTS.identifier}", "rejected_events": looked, "missing": gone})
 
 
 def _in_kafka(

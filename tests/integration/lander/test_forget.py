@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from pyarrow.fs import FileSelector, FileType
 
+from books.reconcile import reconcile
+from books.settings import BooksSettings
 from collector.keys import KeyFile, KeyKind
 from collector.land_events import keyed_hash
 from contracts.registry import Registry
@@ -83,6 +85,21 @@ class Place:
         )
         return dict(zip(names, rows[0], strict=True))
 
+    def books(self) -> dict[str, int]:
+        """What the books say after a reconciliation, without what is 0."""
+        own = self.stack.own("books")
+        settings = BooksSettings(**{n: own[n.upper()] for n in BooksSettings.model_fields if n.upper() in own})
+        assert reconcile([Registry.load(self.world.contracts).newest(self.world.type)], settings).failed == {}
+        names = (
+            "landed", "unlanded", "counted", "duplicates", "collisions", "erased", "quarantined", "not_loaded",
+            "unexplained", "charted_apart", "missing",
+        )  # fmt: skip
+        sums = ", ".join(f"sum({name})::int" for name in names)
+        rows = self.world.ledger(
+            f"select {sums} from ledger.books where type = %s and tenant = %s", self.world.type, self.tenant
+        )
+        return {name: n for name, n in zip(names, rows[0], strict=True) if n}
+
     def objects(self) -> Iterator[tuple[str, bytes]]:
         """Every object of both tables, data and metadata, named by a snapshot or not."""
         for name in (self.world.table, REJECTED):
@@ -144,7 +161,7 @@ def place(stack: Any, tmp_path: Path) -> Iterator[Place]:
             sys.stdout.write(f"--- {lander.log.name}\n{lander.words()[-3000:]}\n")
         with psycopg.connect(stack.env["WAREHOUSE_DSN"]) as connection:
             connection.execute(f"drop table rollups.{world.type}_minute".encode())
-            for table in ("touched", "cells", "cursors", "unpublished", "loads"):
+            for table in ("touched", "cells", "cursors", "unpublished", "loads", "lake_files", "books"):
                 connection.execute(f"delete from ledger.{table} where type = %s".encode(), (world.type,))
 
 
@@ -168,6 +185,7 @@ def test_of_somebody_forgotten_no_store_has_the_id_and_every_count_stays(
     place.landed(events=3, rejected=1)
     place.load()
     assert place.charted() == (3, {of_anna, of_ben})
+    assert place.books() == {"landed": 3, "counted": 3}
     assert where(anna, place.objects()), "or the scan sees nothing"
 
     asked = ("--visitor", anna, "--tenant", place.tenant)
@@ -185,6 +203,7 @@ def test_of_somebody_forgotten_no_store_has_the_id_and_every_count_stays(
     place.load()
     assert place.charted() == (4, {of_ben}), "counts stay, and uniques are restated"
     assert place.cells() == {"landed": 5, "counted": 4, "duplicates": 1, "collisions": 0, "erased": 4}
+    assert place.books() == {"landed": 5, "counted": 4, "duplicates": 1, "erased": 4}, "files are others, rows the same"
     (unpublished,) = place.world.ledger("select cause from ledger.unpublished where tenant = %s", place.tenant)
     assert unpublished == ("erasure",)
     place.world.ledger(
