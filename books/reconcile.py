@@ -5,8 +5,8 @@ transaction, an hour is balanced in one.
 """
 
 import time
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -67,13 +67,24 @@ def reconcile(contracts: Collection[Contract], settings: BooksSettings, *, every
     done = Reconciled(uuid4(), everything)
     with ExitStack() as held:
         warehouse = held.enter_context(psycopg.connect(settings.bookkeeper_dsn, autocommit=True, options=SESSION))
-        row = warehouse.execute("select pg_try_advisory_lock(hashtextextended('books', 0))").fetchone()
-        if not (row and row[0]):
-            raise AlreadyAtWork("another reconciliation of the books is at work")
+        held.enter_context(_alone(warehouse))
         catalog = held.enter_context(psycopg.connect(catalog_dsn(settings), autocommit=True))
         _Run(warehouse, catalog, contracts, settings, done).run(deadline)
     done.seconds = time.monotonic() - started
     return done
+
+
+@contextmanager
+def _alone(warehouse: psycopg.Connection) -> Iterator[None]:
+    """Be the only run. Let go here: of a connection that is closed Postgres hears when it gets to it."""
+    row = warehouse.execute("select pg_try_advisory_lock(hashtextextended('books', 0))").fetchone()
+    if not (row and row[0]):
+        raise AlreadyAtWork("another reconciliation of the books is at work")
+    try:
+        yield
+    finally:
+        if not warehouse.closed:
+            warehouse.execute("select pg_advisory_unlock(hashtextextended('books', 0))")
 
 
 class _Run:
