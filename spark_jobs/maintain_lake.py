@@ -6,8 +6,8 @@ superfluous, which expiry and the search for orphans then remove, when nobody ca
 
 import re
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -94,8 +94,7 @@ def maintain(
     summary = Summary(dry_run)
     with ExitStack() as stack:
         warehouse = stack.enter_context(psycopg.connect(settings.maintainer_dsn, autocommit=True, options=SESSION))
-        if not _alone(warehouse):
-            raise AlreadyAtWork("another maintenance of the lake is at work")
+        stack.enter_context(_alone(warehouse))
         catalog = stack.enter_context(psycopg.connect(catalog_dsn(settings), autocommit=True))
         job = Job(settings, warehouse, catalog, stack, dry_run=dry_run)
         by_table: dict[str, Contract | None] = {c.table: c for c in contracts}
@@ -112,9 +111,20 @@ def maintain(
     return summary
 
 
-def _alone(warehouse: psycopg.Connection) -> bool:
+@contextmanager
+def _alone(warehouse: psycopg.Connection) -> Iterator[None]:
+    """Be the only maintenance, and keep erasures away (``warehouse/erasures.py``).
+
+    Let go here: of a connection that is closed Postgres hears when it gets to it.
+    """
     row = warehouse.execute("select pg_try_advisory_lock(hashtextextended('maintain', 0))").fetchone()
-    return bool(row and row[0])
+    if not (row and row[0]):
+        raise AlreadyAtWork("another maintenance of the lake, or an erasure, is at work")
+    try:
+        yield
+    finally:
+        if not warehouse.closed:
+            warehouse.execute("select pg_advisory_unlock(hashtextextended('maintain', 0))")
 
 
 class Job:
