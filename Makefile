@@ -7,7 +7,8 @@ BIN := .local/envs/core/bin
 WATERSHED := $(BIN)/watershed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status reset test faults check bench generate new-event screenshots has-python
+.PHONY: help setup setup-dev demo up down status reset test faults check bench generate rehearse new-event screenshots \
+	has-python
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +56,9 @@ generate: setup-dev ## Write what is derived from contracts, settings, DAGs, met
 	@$(BIN)/python -m collector.tracker_build
 	@$(BIN)/python -m superset_config.carry
 	@$(BIN)/python -m superset_config.exposures
+
+rehearse: | $(WATERSHED) ## Whom a proposed contract would break: make rehearse CONTRACT=path/to/signup/v2.schema.json (DAYS= TENANT=)
+	@$(WATERSHED) rehearse "$(CONTRACT)" $(if $(DAYS),--days $(DAYS)) $(if $(TENANT),--tenant $(TENANT))
 
 new-event: setup-dev ## Scaffold an event type: make new-event NAME=level_up
 	@$(WATERSHED) contracts new-event $(NAME)

@@ -16,10 +16,14 @@ REPO = Path(__file__).resolve().parent.parent
 
 ROOMS = {
     "alerts": "alerts.commands",
+    "audit": "spark_jobs.audit_commands",
+    "backup": "stack.backup_commands",
+    "books": "books.commands",
     "collectors": "collector.collectors_commands",
     "contracts": "contracts.commands",
     "demo": "demo.commands",
     "docs": "dbt_project.docs_commands",
+    "forget": "erasure.commands",
     "gate": "expectations.commands",
     "import": "collector.import_file_commands",
     "import-access-log": "collector.import_commands",
@@ -29,13 +33,18 @@ ROOMS = {
     "marts": "warehouse.marts_commands",
     "notify": "notify.commands",
     "publish": "warehouse.marts_commands:publish",
+    "rehearse": "rejects.rehearse_commands",
+    "rejects": "rejects.commands",
+    "repair": "rejects.repair_commands",
     "report": "reports.commands",
+    "reprocess": "spark_jobs.reprocess_commands",
     "send": "collector.send_commands",
     "spool": "collector.commands:spool",
     "stack": "stack.commands",
     "superset": "superset_config.commands",
     "tenant": "tenants.commands",
     "topics": "collector.commands:topics",
+    "trace": "tracing.commands",
     "warehouse": "warehouse.commands",
 }
 """Command, and ``module`` or ``module:attribute`` (default ``app``) that holds its typer application."""

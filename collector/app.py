@@ -1,36 +1,27 @@
 """The HTTP side: routes, who may send, verdicts and answers. An RSGI application for Granian."""
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from collector.answers import JSON, Answer, Unavailable, Wait, judged, problem, refusal
+from collector.bodies import Bodies, Hold
 from collector.flight import Flight
 from collector.keys import KeyRing, WriteKey
 from collector.limits import Buckets, Network, client_address
 from collector.metrics import Metrics
 from collector.parse import Limits, Refused, media_type, parse, read_body
 from collector.publish import Publisher
-from collector.receipts import ReceiptBook, ReceiptsFull
+from collector.receipts import ReceiptBook, ReceiptsFull, hour_of
+from collector.request_parts import Headers, header, idempotency_key, line, parameter
 from collector.verdict import Accepted, Judge, Rejected, Source
 from runtime import log
 
-_KEY_SHOWN = 255
-_LINE = re.compile(r"[0-9]{1,18}")
 _log = log.get(__name__)
-
-
-class Headers(Protocol):
-    """A request's headers, names in lower case."""
-
-    def get(self, key: str, default: Any = None) -> Any: ...
-    def get_all(self, key: str) -> list[str]: ...
-    def __contains__(self, key: str) -> bool: ...
 
 
 class Scope(Protocol):
@@ -82,6 +73,7 @@ class App:
         origins: frozenset[str],
         types: frozenset[str],
         max_in_flight: int,
+        bodies: Bodies,
     ) -> None:
         self._judge, self._keys, self._publisher, self._book = judge, keys, publisher, book
         self._metrics, self._limits = metrics, limits
@@ -89,7 +81,7 @@ class App:
         self._proxies, self._origins, self._types = proxies, origins, types
         self.documents: dict[str, Document] = {}
         """What GET answers, by path; set before the first request."""
-        self._max_in_flight = max_in_flight
+        self._max_in_flight, self._bodies = max_in_flight, bodies
         self._last_us = 0
         self.in_flight = 0
         self.missing_topics: frozenset[str] = frozenset()
@@ -127,16 +119,27 @@ class App:
         try:
             return await self._take(scope, exchange)
         except (Refused, Wait, Unavailable) as reason:
+            if isinstance(reason, Refused):
+                self._book_refusal()
             return refusal(reason)
         except ReceiptsFull as full:
-            self.refusing = f"the receipts are full: {full}; restart the collector"
-            _log.error("no more events are taken", reason=self.refusing)
-            return refusal(Unavailable(self.refusing))
+            return refusal(self._full(full))
         except Exception:
             _log.exception("a request failed", path=scope.path)
             return 500, JSON, problem("internal", "the collector failed on this request; its log says why")
         finally:
             self.in_flight -= 1
+
+    def _book_refusal(self) -> None:
+        try:
+            self._book.refuse(hour_of(self.now_us()))
+        except ReceiptsFull as full:
+            self._full(full)  # the answer is the same; that of the next event is not
+
+    def _full(self, full: ReceiptsFull) -> Unavailable:
+        self.refusing = f"the receipts are full: {full}; restart the collector"
+        _log.error("no more events are taken", reason=self.refusing)
+        return Unavailable(self.refusing)
 
     async def _take(self, scope: Scope, exchange: Exchange) -> Answer:
         headers = scope.headers
@@ -144,13 +147,18 @@ class App:
         address = client_address(scope.client, ",".join(headers.get_all("x-forwarded-for")) or None, self._proxies)
         _wait("address", self._address_buckets.take(address, 1))
         key = self._authorised(scope)
-        type_ = media_type(_header(headers, "content-type"))
-        encoding = _header(headers, "content-encoding")
-        idempotency_key = _idempotency_key(_header(headers, "idempotency-key"))
-        line = _line(headers.get("watershed-line"))
+        with self._bodies.held_by(key.id) as hold:
+            return await self._receive(scope, exchange, key, hold)
+
+    async def _receive(self, scope: Scope, exchange: Exchange, key: WriteKey, hold: Hold) -> Answer:
+        headers = scope.headers
+        type_ = media_type(header(headers, "content-type"))
+        encoding = header(headers, "content-encoding")
+        idempotent = idempotency_key(header(headers, "idempotency-key"))
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                body = await read_body(exchange, encoding, headers.get("content-length"), self._limits.body_bytes)
+                length = headers.get("content-length")
+                body = await read_body(exchange, encoding, length, self._limits.body_bytes, hold)
         except TimeoutError:
             raise Refused(408, "body_too_slow", f"no body within {self._limits.body_seconds:g} s") from None
         parsed = parse(body, type_, self._limits)
@@ -164,9 +172,9 @@ class App:
             key=key,
             received_us=self.now_us(),
             user_agent=headers.get("user-agent") or "",
-            idempotency_key=idempotency_key,
+            idempotency_key=idempotent,
             short_form=scope.path == "/page-view",
-            line=line,
+            line=line(headers.get("watershed-line")),
         )
         verdicts = [self._judge.judge(event, index, source) for index, event in enumerate(parsed)]
         await self._publish(verdicts, source)
@@ -210,14 +218,14 @@ class App:
         return judged(verdicts)
 
     def _authorised(self, scope: Scope) -> WriteKey:
-        given = _header(scope.headers, "authorization")
+        given = header(scope.headers, "authorization")
         secret: str | None = None
         if given is not None:
             scheme, _, secret = given.partition(" ")
             if scheme.lower() != "bearer":
                 raise Refused(401, "unauthorized", "Authorization is `Bearer <write key>`")
         elif scope.query_string:
-            secret = _query(scope.query_string, "key")
+            secret = parameter(scope.query_string, "key")
         if not secret:
             raise Refused(401, "unauthorized", "a write key is needed: `Authorization: Bearer <write key>`, or ?key=")
         key = self._keys.find(secret.strip(), datetime.now(UTC))
@@ -258,38 +266,3 @@ def _preflight() -> list[tuple[str, str]]:
         ("access-control-allow-headers", "authorization, content-type, content-encoding, idempotency-key"),
         ("access-control-max-age", "86400"),
     ]
-
-
-def _query(query: str, name: str) -> str | None:
-    """One parameter of a query string. A write key needs no percent-decoding."""
-    for part in query.split("&"):
-        key, _, value = part.partition("=")
-        if key == name:
-            return value
-    return None
-
-
-def _header(headers: Headers, name: str) -> str | None:
-    """A header that may be there once.
-
-    :raises Refused: 400 when it is there twice, or not in ASCII: a proxy may have believed the other one.
-    """
-    found = headers.get_all(name)
-    if len(found) == 1:
-        return found[0]
-    if name in headers:
-        raise Refused(400, "bad_header", f"{name} is given twice, or is not in ASCII")
-    return None
-
-
-def _line(given: str | None) -> int | None:
-    """Where a rejected line stood in the file that is imported; what is no such number is nobody's line."""
-    return int(given) if given is not None and _LINE.fullmatch(given) else None
-
-
-def _idempotency_key(given: str | None) -> str | None:
-    if given is None:
-        return None
-    if not 1 <= len(given) <= _KEY_SHOWN or not given.isascii() or not given.isprintable():
-        raise Refused(400, "bad_idempotency_key", f"Idempotency-Key is 1 to {_KEY_SHOWN} printable ASCII characters")
-    return given

@@ -60,6 +60,7 @@ class Flight:
                 received=received,
                 collector_id=self._book.collector_id,
                 sequence=sequence,
+                idempotent_id=source.id_of(sequence - self._range.start),
             )
         cell = (tenant, type_, hour_of(source.received_us))
         counts = self._counts.get(cell)
@@ -111,7 +112,14 @@ def event(verdict: Accepted, source: Source, *, received: str, collector_id: str
 
 
 def rejection(
-    verdict: Rejected, source: Source, *, reject_id: str, received: str, collector_id: str, sequence: int
+    verdict: Rejected,
+    source: Source,
+    *,
+    reject_id: str,
+    received: str,
+    collector_id: str,
+    sequence: int,
+    idempotent_id: str | None = None,
 ) -> bytes:
     """The value of a ``rejected_events`` message: the untouched text, as base64 where JSON would swell or change it."""
     body, encoding = text_or_base64(verdict.body)
@@ -132,6 +140,7 @@ def rejection(
             "partition": None,
             "offset": None,
             "line": source.line,
+            "idempotent_id": idempotent_id,
         }
     )
 

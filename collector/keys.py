@@ -79,8 +79,17 @@ class KeyFile:
         except (ValueError, KeyError, TypeError) as error:
             raise KeysError(f"{self.path} is damaged ({error}): restore it from a copy") from error
 
-    def create(self, tenant: str, kind: KeyKind, note: str = "", secret: str | None = None) -> tuple[WriteKey, str]:
+    def create(
+        self,
+        tenant: str,
+        kind: KeyKind,
+        note: str = "",
+        secret: str | None = None,
+        lasts: timedelta | None = None,
+    ) -> tuple[WriteKey, str]:
         """A new key and its secret, shown this once. ``secret``: one chosen beforehand, at least 32 characters.
+
+        ``lasts``: how long it works; None: until it is revoked.
 
         Creating a key with a secret that is there already, for the same tenant and kind, changes nothing.
 
@@ -104,6 +113,7 @@ class KeyFile:
                 hash=digest(secret),
                 created_at=_now().isoformat(),
                 note=note,
+                expires_at=None if lasts is None else (_now() + lasts).isoformat(),
             )
             keys.append(key)
         return key, secret

@@ -62,7 +62,8 @@ def status(as_json: Json = False) -> None:
     ends = brokers.end_offsets({name: info.partitions for name, info in topics.items()})
     database = Database(settings.lander_dsn.get_secret_value(), settings.land_lock_seconds)
     through = {
-        f"events.{type_}": instant.astimezone(UTC).isoformat() for type_, instant in database.landed_through().items()
+        (type_ if type_ == REJECTS_TOPIC else f"events.{type_}"): instant.astimezone(UTC).isoformat()
+        for type_, instant in database.landed_through().items()
     }
     held = held_back(known(database, closed=False))
     rows = [_status(catalog, spec, ends.get(topic), through.get(topic)) for topic, spec in wanted.items()]

@@ -4,6 +4,7 @@ What can go wrong and what stops it (docs/adr/0005):
 
 * Two landers with the same messages: the append requires the snapshot it was built on; the second fails.
 * A lander that reloads the table and then commits its old buffer: the state in the metadata must be the batch's start.
+* A lander that does not know of somebody who was forgotten: the length of that list is part of the state (0038).
 * A commit without rows: still an append, since one that changes properties only requires nothing.
 * The library retrying a failed commit by itself, rows and all: retries are set to 0, on the copy in memory only,
   because as a property of the table it would also stop Spark's maintenance from retrying.
@@ -31,6 +32,7 @@ PREFIX = "watershed."
 LAND_SEQ = PREFIX + "land_seq"
 TOPIC_ID = PREFIX + "topic_id"
 OFFSET = PREFIX + "offset.p"
+SUPPRESSED = PREFIX + "suppressed"
 _CONFLICTS = 5
 """How often a commit is tried again when something else than a lander (maintenance) changed the table meanwhile."""
 
@@ -38,31 +40,39 @@ _log = log.get(__name__)
 
 
 class Fenced(Exception):
-    """The table has moved on: another lander has landed these messages. Drop the buffer and start from the table."""
+    """The table has moved on: another lander has landed these messages, or more people were forgotten than were known
+    when they were decoded. Drop the buffer and start from the table.
+    """
 
 
 @dataclass(frozen=True)
 class State:
-    """How far a table is. ``offsets``: the next to read, by partition; ``topic_id`` None: nothing has landed yet."""
+    """How far a table is. ``offsets``: the next to read, by partition; ``topic_id`` None: nothing has landed yet.
+
+    ``suppressed``: how many entries of the list of who was forgotten its landers must know (collector/suppressed.py).
+    """
 
     land_seq: int
     topic_id: str | None
     offsets: Mapping[int, int]
+    suppressed: int = 0
 
     @classmethod
     def of(cls, properties: Mapping[str, str]) -> Self:
         """The state kept in a table's properties."""
         offsets = {int(k.removeprefix(OFFSET)): int(v) for k, v in properties.items() if k.startswith(OFFSET)}
-        return cls(int(properties.get(LAND_SEQ, "0")), properties.get(TOPIC_ID) or None, offsets)
+        suppressed = int(properties.get(SUPPRESSED, "0"))
+        return cls(int(properties.get(LAND_SEQ, "0")), properties.get(TOPIC_ID) or None, offsets, suppressed)
 
     def moved(self, topic_id: str, ends: Mapping[int, int]) -> "State":
         """The state after the next commit."""
-        return State(self.land_seq + 1, topic_id, {**self.offsets, **ends})
+        return State(self.land_seq + 1, topic_id, {**self.offsets, **ends}, self.suppressed)
 
     def properties(self) -> dict[str, str]:
         """The state as properties."""
         offsets = {f"{OFFSET}{p}": str(o) for p, o in sorted(self.offsets.items())}
-        return {LAND_SEQ: str(self.land_seq), TOPIC_ID: self.topic_id or "", **offsets}
+        suppressed = {SUPPRESSED: str(self.suppressed)} if self.suppressed else {}
+        return {LAND_SEQ: str(self.land_seq), TOPIC_ID: self.topic_id or "", **offsets, **suppressed}
 
 
 class AssertState(ValidatableTableRequirement):

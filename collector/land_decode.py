@@ -11,11 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.lake import TableSpec
+from collector.suppressed import Suppressed
 
 Parse = Callable[[bytes | None], Any]
 _BAD = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
 """What decoding a message can raise: malformed or mistyped JSON, broken UTF-8, no value, too many digits or levels."""
 _CANNOT = (pa.ArrowException, OverflowError, ValueError, TypeError)
+_NAMES = frozenset({"event_id", "reject_id", "tenant", "collector_id"})
+_INSTANTS = frozenset({"occurred_at", "received_at", "at", "durable_through"})
+_YEARS = (1970, 9998)
 _PATH = re.compile(r"`\$([^`]*)`")
 _UNKNOWN = "Object contains unknown field"
 
@@ -82,6 +86,8 @@ class Decoder(ABC):
 
     spec: TableSpec
     sort_by: tuple[str, ...]
+    suppressed: Suppressed = Suppressed()
+    """Who was forgotten: of them nothing lands that points to them."""
     parse: Parse
     """The message as a struct; raises one of the errors of decoding. An attribute, so that ``map`` calls the library's
     own decoder without a Python frame for each message."""
@@ -155,7 +161,8 @@ class Decoder(ABC):
     def _columns_or_poison(self, rows: Sequence[Any], batch: Batch, poison: list[Poison]) -> pa.Table:
         """The columns; rows that do not fit them are moved to ``poison``, found by halving."""
         try:
-            return self.columns(rows, batch)
+            table = self.columns(rows, batch)
+            _check_envelope(table)
         except _CANNOT as error:
             if len(rows) == 1:
                 poison.append(
@@ -168,6 +175,25 @@ class Decoder(ABC):
                 for a, b in ((0, half), (half, len(rows)))
             ]
             return pa.concat_tables(parts).combine_chunks()
+        return table
+
+
+def _check_envelope(table: pa.Table) -> None:
+    """Refuse what no collector writes and Postgres or Python cannot hold: every load of the table would fail on it.
+
+    :raises ValueError: a row has such a value.
+    """
+    for name in _NAMES.intersection(table.column_names):
+        if pc.any(pc.match_substring(table[name], "\0")).as_py():
+            raise ValueError(f"{name} has a NUL")
+    for name in _INSTANTS.intersection(table.column_names):
+        years = pc.year(table[name])
+        if table.num_rows and not _YEARS[0] <= pc.min(years).as_py() <= pc.max(years).as_py() <= _YEARS[1]:
+            raise ValueError(f"{name} lies outside of the years {_YEARS[0]} to {_YEARS[1]}")
+    if "sequence" in table.column_names:
+        most = pc.max(table["sequence"]).as_py()
+        if most is not None and most == 2**63 - 1:
+            raise ValueError("sequence is greater than any that is handed out")
 
 
 def _poison(value: bytes | None, partition: int, offset: int, error: Exception) -> Poison:

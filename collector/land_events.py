@@ -1,7 +1,7 @@
 """Messages of ``events.<type>`` become rows: typed by the contract, hashed, a column at a time."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from operator import attrgetter
@@ -28,6 +28,8 @@ _KINDS: dict[str, Any] = {
     "map": dict[str, str],
 }
 _DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
+_NOT_SENT = "(erased)"
+"""No collector writes a field of this name: it is the lander's own."""
 _ENVELOPE = ("event_id", "tenant", "schema_version", "occurred_at", "received_at", "collector_id", "sequence", "minted")
 
 
@@ -55,7 +57,7 @@ class EventDecoder(Decoder):
         self.sort_by = ("occurred_at", "received_at")
         self._schema = arrow_schema(contract)
         self._hash_key = hash_key
-        message, self._names = _structs(contract)
+        message, self._data, self._names = _structs(contract)
         self._message = message
         self._version = msgspec.json.Decoder(_Version)
         has_map = any(f.kind == "map" for f in contract.fields)
@@ -92,36 +94,74 @@ class EventDecoder(Decoder):
         """See :meth:`Decoder.newer_version`."""
         try:
             message = self._version.decode(value or b"")
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
         newer = message.event_type == self.contract.type and message.schema_version > self.contract.version
         return message.schema_version if newer else None
 
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
         """The table's columns but ``land_seq``."""
-        del batch
+        self._erase(rows)
         columns: dict[str, pa.Array[Any]] = {
             name: pa.array(list(map(attrgetter(name), rows)), self._schema.field(name).type) for name in _ENVELOPE
         }
+        for name, values in (("kafka_partition", batch.partitions), ("kafka_offset", batch.offsets)):
+            columns[name] = pa.array(values, self._schema.field(name).type)
         datas = [row.data for row in rows]
         for attribute, plain in self._plain:
             for data in datas:
                 value = getattr(data, attribute)
                 if value is not None:
                     setattr(data, attribute, plain(value))
+        columns["erased"] = pa.array(list(map(attrgetter("erased"), rows)), pa.bool_())
         columns["content_hash"] = _signed([self._content(row) for row in rows])
         for spec in self.contract.fields:
-            values = list(map(attrgetter(self._names[spec.name]), datas))
-            columns[spec.name] = _array(spec, values, self._schema.field(spec.name).type)
+            given = list(map(attrgetter(self._names[spec.name]), datas))
+            columns[spec.name] = _array(spec, given, self._schema.field(spec.name).type)
         for name in self.contract.hashed_fields:
-            values = list(map(attrgetter(self._names[name]), datas))
-            columns[f"{name}_hash"] = self._hashes(name, [row.tenant for row in rows], values)
+            given = list(map(attrgetter(self._names[name]), datas))
+            columns[f"{name}_hash"] = self._hashes(name, [row.tenant for row in rows], given)
         names = [f.name for f in self._schema if f.name != "land_seq"]
         fields = [self._schema.field(name) for name in names]
         return pa.Table.from_arrays([columns[name] for name in names], schema=pa.schema(fields))
 
+    def _erase(self, rows: Sequence[Any]) -> None:
+        """Take from the rows of who was forgotten all that points to somebody, and mark them.
+
+        The rest stays, for the sums: where it happened and for how much is nobody's any more.
+        """
+        if not self.suppressed.tenants:
+            return
+        names = [(subject, self._names[f]) for subject, fields in self.contract.subjects.items() for f in fields]
+        personal = [self._names[name] for name in self.contract.pii]
+        seen: dict[tuple[str, str, str], bool] = {}
+        for row in rows:
+            for subject, attribute in names:
+                value = getattr(row.data, attribute)
+                if value is None:
+                    continue
+                who = (row.tenant, subject, value)
+                if who not in seen:
+                    seen[who] = self.suppressed.holds(*who)
+                row.erased = row.erased or seen[who] or None
+            if row.erased:
+                for name in personal:
+                    setattr(row.data, name, None)
+
+    def content_hash(self, occurred_at: datetime, values: Mapping[str, Any]) -> int:
+        """The ``content_hash`` of a row of the lake: its fields' values as Arrow gives them, absent ones None."""
+        given = {}
+        for spec in self.contract.fields:
+            value = values.get(spec.name)
+            if value is not None:
+                given[self._names[spec.name]] = _AS_SENT.get(spec.kind, lambda v: v)(value)
+        return int.from_bytes(self._digest(occurred_at.astimezone(UTC), self._data(**given)), "big", signed=True)
+
     def _content(self, row: Any) -> bytes:
-        return blake2b(self._encode((row.event_type, row.occurred_at, row.data)), digest_size=8).digest()
+        return self._digest(row.occurred_at, row.data)
+
+    def _digest(self, occurred_at: datetime, data: Any) -> bytes:
+        return blake2b(self._encode((self.contract.type, occurred_at, data)), digest_size=8).digest()
 
     def _hashes(self, name: str, tenants: list[str], values: list[Any]) -> "pa.Array[Any]":
         seen: dict[tuple[str, Any], int | None] = {}
@@ -155,10 +195,16 @@ def shortest(text: str) -> str:
 
 _PLAIN: dict[str, Callable[[Any], Any]] = {"decimal": shortest, "timestamp": lambda instant: instant.astimezone(UTC)}
 """By kind: a value's one form, so that equal values are written alike."""
+_AS_SENT: dict[str, Callable[[Any], Any]] = {
+    "decimal": lambda number: shortest(f"{number:f}"),
+    "timestamp": lambda instant: instant.astimezone(UTC),
+    "map": dict,
+}
+"""By kind: a value that comes out of the lake as :data:`_PLAIN` makes it of what was sent."""
 
 
-def _structs(contract: Contract) -> tuple[type[msgspec.Struct], dict[str, str]]:
-    """The message's type, and the attribute that holds each field (a field's name need not be an identifier)."""
+def _structs(contract: Contract) -> tuple[type[msgspec.Struct], type[msgspec.Struct], dict[str, str]]:
+    """The types of message and data, and the attribute of each field (a field's name need not be an identifier)."""
     specs = sorted(contract.fields, key=lambda f: f.name)
     names = {spec.name: f"f{i}" for i, spec in enumerate(specs)}
     data = msgspec.defstruct(
@@ -182,10 +228,12 @@ def _structs(contract: Contract) -> tuple[type[msgspec.Struct], dict[str, str]]:
             ("sequence", _Count),
             ("minted", bool),
             ("data", data),
+            ("erased", bool | None, None),
         ],
+        rename={"erased": _NOT_SENT},
         gc=False,
     )
-    return message, names
+    return message, data, names
 
 
 def _array(spec: FieldSpec, values: list[Any], type_: pa.DataType) -> "pa.Array[Any]":

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from collector.lake import TableSpec, arrow_schema_of
 from collector.land_decode import Batch, Decoder, Parse
+from collector.redact import redacted, words
 from contracts.columns import LakeColumn
 
 REJECTS_TOPIC = "rejected_events"
@@ -43,6 +44,7 @@ REJECTED_EVENTS = TableSpec(
         LakeColumn("offset", "long", False, "Of a rejected message: its offset."),
         LakeColumn("line", "long", False, "Of a rejected line: its number in the file, from 1."),
         *_KAFKA,
+        LakeColumn("idempotent_id", "string", False, "The event_id that an Idempotency-Key gives it, if it had none."),
     ),
     "received_at",
     "Everything that was refused, untouched, with every reason.",
@@ -85,6 +87,7 @@ class Rejection(msgspec.Struct, gc=False):
     partition: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     offset: _Long | None = None
     line: _Long | None = None
+    idempotent_id: str | None = None
 
 
 class Retirement(msgspec.Struct):
@@ -129,6 +132,7 @@ class QualityDecoder(Decoder):
 
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
         """See :meth:`Decoder.columns`."""
+        rows = self._kept(rows)
         fields = [f for f in self._schema if f.name != "land_seq"]
         arrays = []
         for f in fields:
@@ -143,10 +147,29 @@ class QualityDecoder(Decoder):
             arrays.append(pa.array(values, f.type))
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
+    def _kept(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """What may land of the messages."""
+        return rows
+
+
+class RejectsDecoder(QualityDecoder):
+    """Of ``rejected_events``: where somebody who was forgotten is named, what they sent is left out."""
+
+    def _kept(self, rows: Sequence[Any]) -> Sequence[Any]:
+        return [self._without_forgotten(row) for row in rows] if self.suppressed.tenants else rows
+
+    def _without_forgotten(self, row: Rejection) -> Rejection:
+        reasons = bytes(row.reasons).decode()
+        if not self.suppressed.names(row.tenant, {*words(row.body, row.body_encoding), *words(reasons, "utf-8")}):
+            return row
+        given = {"stage": row.stage, "body": row.body, "reasons": reasons, "event_type": row.event_type}
+        kept = redacted(given, lambda word: self.suppressed.names(row.tenant, [word]))
+        return msgspec.structs.replace(row, **{**kept, "reasons": msgspec.Raw(kept["reasons"].encode())})
+
 
 def rejects_decoder() -> QualityDecoder:
     """The decoder of ``rejected_events``."""
-    return QualityDecoder(REJECTED_EVENTS, Rejection)
+    return RejectsDecoder(REJECTED_EVENTS, Rejection)
 
 
 def receipts_decoder() -> QualityDecoder:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from collector import land_cells
 from collector.collectors import SILENT
 from collector.land_db import Database
 from collector.land_decode import Batch
@@ -112,13 +113,16 @@ class ReceiptsLedger:
         """
         try:
             receipt = self._decode(value or b"")
-        except (msgspec.MsgspecError, ValueError):
-            return  # poison; its batch will say so and set it aside
+            said = land_cells.of_receipt(receipt)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return  # poison: its batch sets aside what is no receipt; one whose parts are none lands, and says nothing
         connection.execute(
             """
             insert into ledger.collectors as c
-                (collector_id, assigned, acknowledged, durable_through, closed, seen_at, retired_by, retired_because)
-            values (%(id)s, %(assigned)s, %(acknowledged)s, %(durable)s, %(closed)s, %(at)s, %(by)s, %(because)s)
+                (collector_id, assigned, acknowledged, durable_through, closed, seen_at, retired_by, retired_because,
+                 void, in_doubt)
+            values (%(id)s, %(assigned)s, %(acknowledged)s, %(durable)s, %(closed)s, %(at)s, %(by)s, %(because)s,
+                %(void)s::int8multirange, %(in_doubt)s::int8multirange)
             on conflict (collector_id) do update set
                 assigned = greatest(c.assigned, excluded.assigned),
                 acknowledged = greatest(c.acknowledged, excluded.acknowledged),
@@ -128,7 +132,14 @@ class ReceiptsLedger:
                     else c.seen_at end,
                 retired_by = case when c.closed and c.retired_by is null then null else excluded.retired_by end,
                 retired_because = case when c.closed and c.retired_by is null then null
-                    else excluded.retired_because end
+                    else excluded.retired_because end,
+                void = excluded.void + coalesce(c.void, '{}'),
+                -- Of an older receipt, said again, nothing but what only rises.
+                in_doubt = case
+                    when (excluded.assigned, excluded.acknowledged) >= (c.assigned, c.acknowledged)
+                        then excluded.in_doubt
+                    else c.in_doubt
+                end
             """,
             {
                 "id": receipt.collector_id,
@@ -139,8 +150,11 @@ class ReceiptsLedger:
                 "at": receipt.at,
                 "by": receipt.retired.by if receipt.retired else None,
                 "because": receipt.retired.reason if receipt.retired else None,
+                "void": said.void,
+                "in_doubt": said.in_doubt,
             },
         )
+        land_cells.fold(connection, receipt.collector_id, said.cells)
 
 
 def _held(connection: psycopg.Connection[Any], topic_id: str, partitions: Mapping[int, int]) -> dict[int, int]:

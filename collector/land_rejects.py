@@ -122,16 +122,16 @@ def _stamp(value: bytes | None) -> dict[str, Any]:
     """What the message says of itself, where it can be read at all: the books settle its sequence by it."""
     try:
         found = msgspec.json.decode(value or b"")
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _text(stamp: dict[str, Any], name: str) -> str | None:
     value = stamp.get(name)
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and "\0" not in value else None
 
 
 def _number(stamp: dict[str, Any], name: str) -> int | None:
     value = stamp.get(name)
-    return value if type(value) is int and 0 <= value < 2**63 else None
+    return value if type(value) is int and 0 <= value < 2**63 - 1 else None

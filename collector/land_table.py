@@ -22,6 +22,7 @@ from collector.land_settings import LanderSettings
 from collector.land_status import TROUBLE, OtherTopic, Servers, Status
 from collector.land_through import Checkpoints
 from collector.land_topic import OutOfRange, Reader, TopicInfo
+from collector.suppressed import ListTooShort, read
 from runtime import log
 
 _CHUNK = 10_000
@@ -57,6 +58,7 @@ class TableLander(threading.Thread):
         super().__init__(name=f"land-{topic}")
         self.topic, self._new_decoder, self._servers, self._settings = topic, decoder, servers, settings
         self._decoder = decoder()
+        self._key = settings.visitor_hash_key.get_secret_value().encode()
         self.table = self._decoder.spec.identifier
         self._seen, self._committed = seen, committed
         self._stop_asked = threading.Event()
@@ -90,7 +92,7 @@ class TableLander(threading.Thread):
                 _log.warning("fenced off: starting again from the table", table=self.table, why=str(error))
                 metrics.FENCED.labels(self.table).inc()
                 pause = self._random.uniform(0.1, 1.0)
-            except (OutOfRange, OtherTopic, BreakingChange) as error:
+            except (OutOfRange, OtherTopic, BreakingChange, ListTooShort) as error:
                 if self.status.phase != "stopped":
                     _log.error("this table is stopped until someone decides", table=self.table, why=str(error))
                 self._show(phase="stopped", trouble=f"stopped: {error}", info=None)
@@ -136,6 +138,8 @@ class TableLander(threading.Thread):
         info = self._servers.brokers.describe_one(self.topic)
         table = ensure_table(self._servers.catalog(), self._decoder.spec)
         base = State.of(table.properties)
+        # After the table: who must be known by its state is on the list by then.
+        self._decoder.suppressed = read(self._servers.catalog(), self._key, base.suppressed)
         starts = self._starts(base, info)
         if self._seen is not None:
             self._seen.begin(info, starts)
@@ -245,6 +249,7 @@ class TableLander(threading.Thread):
             if fresh.spec != self._decoder.spec:
                 # The contract grew while we ran: the table grows first, then the same messages are read anew.
                 table = ensure_table(self._servers.catalog(), fresh.spec)
+                fresh.suppressed = self._decoder.suppressed
                 self._decoder = fresh
                 decoded = fresh.decode(batch)
         return decoded, table

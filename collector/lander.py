@@ -185,7 +185,7 @@ def _landed(table: TableLander, info: TopicInfo, ends: Mapping[int, int], receiv
         table.checkpoints.add(received, ends)
     through = table.checkpoints.reached(offsets)
     metrics.LAG.labels(table.table).set(sum(end - offsets.get(p, 0) for p, end in ends.items()))
-    if through is None or not table.topic.startswith("events."):
+    if through is None or table.topic == RECEIPTS_TOPIC:
         return None
     metrics.THROUGH.labels(table.table).set(through.timestamp())
     return Landed(table.topic.removeprefix("events."), status.landed.land_seq, through)

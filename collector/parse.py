@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ LINE_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "applicati
 BEACON_TYPE = "text/plain"
 PIECE = 16 * 1024
 """Compressed bytes unpacked at once. zlib copies what lies behind the end of a gzip member, for each member."""
+SMALL = 64 * 1024
+"""Bytes of a body that is read in one piece."""
 _UTF8 = re.compile(r'charset\s*=\s*"?([^";\s]+)', re.IGNORECASE)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _any = msgspec.json.Decoder()
@@ -53,14 +55,14 @@ Parsed = tuple[Any, bytes, Trouble | None]
 class Inflater:
     """Unpacks gzip piece by piece and stops at the bound, so that a bomb costs no more than what is allowed."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit, self._parts, self._size = limit, list[bytes](), 0
+    def __init__(self, limit: int, hold: Callable[[int], None]) -> None:
+        self._limit, self._parts, self._size, self._hold = limit, list[bytes](), 0, hold
         self._stream = zlib.decompressobj(wbits=31)
 
     def feed(self, chunk: bytes) -> None:
         """Take compressed bytes.
 
-        :raises Refused: 413 over the bound, 400 when they are no gzip.
+        :raises Refused: 413 over the bound, 400 when they are no gzip; and what ``hold`` raises.
         """
         for start in range(0, len(chunk), PIECE):
             self._feed(chunk[start : start + PIECE])
@@ -74,10 +76,11 @@ class Inflater:
             except zlib.error as error:
                 raise Refused(400, "bad_gzip", f"the body is no gzip: {error}") from error
             self._size += len(part)
-            if part:
-                self._parts.append(part)
             if self._size > self._limit:
                 raise too_large(self._limit)
+            if part:
+                self._hold(len(part))
+                self._parts.append(part)
             chunk = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
 
     def finish(self) -> bytes:
@@ -106,20 +109,26 @@ class Body(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
-async def read_body(body: Body, content_encoding: str | None, content_length: str | None, limit: int) -> bytes:
+async def read_body(
+    body: Body, content_encoding: str | None, content_length: str | None, limit: int, hold: Callable[[int], None]
+) -> bytes:
     """The decompressed body, never holding more than ``limit`` bytes of it, compressed or not.
 
     ``content_length``: None where the body comes in chunks; the server takes away what a client says beside them.
+    ``hold`` is told of bytes before they are kept. Of a large body these are the bytes that came, and not what its
+    length says: that costs a client nothing.
 
     :raises Refused: 413 over the limit, 415 for an encoding other than gzip, 400 for damaged gzip or a body cut short.
     """
     encoding = (content_encoding or "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise Refused(415, "unsupported_encoding", "Content-Encoding may be gzip or absent")
-    inflater = Inflater(limit) if encoding in ("gzip", "x-gzip") else None
-    if content_length is not None and content_length.isdigit():
-        if int(content_length) > limit:
-            raise too_large(limit)
+    inflater = Inflater(limit, hold) if encoding in ("gzip", "x-gzip") else None
+    length = int(content_length) if content_length is not None and content_length.isdigit() else None
+    if length is not None and length > limit:
+        raise too_large(limit)
+    if length is not None and length <= SMALL:
+        hold(length)
         # The server holds a client to the length it named; in one piece costs one turn of the event loop.
         try:
             whole = await body()
@@ -139,9 +148,12 @@ async def read_body(body: Body, content_encoding: str | None, content_length: st
         if size > limit:
             raise too_large(limit)
         if inflater is None:
+            hold(len(chunk))
             parts.append(chunk)
         else:
             inflater.feed(chunk)
+    if length is not None and size != length:
+        raise _cut_short()
     return b"".join(parts) if inflater is None else inflater.finish()
 
 

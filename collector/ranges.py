@@ -38,3 +38,8 @@ def without(ranges: Ranges, others: Ranges) -> Ranges:
 def size(ranges: Ranges) -> int:
     """How many there are."""
     return sum(last - first + 1 for first, last in ranges)
+
+
+def multirange(ranges: Iterable[Sequence[int]]) -> str:
+    """As Postgres writes a set of whole numbers (``int8multirange``)."""
+    return "{" + ",".join(f"[{first},{last}]" for first, last in ranges) + "}"

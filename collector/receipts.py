@@ -1,14 +1,19 @@
 """The collector's own word on what it took: counters in a memory-mapped file that outlive a ``kill -9``.
 
 Layout, little-endian 64-bit words: a header of 512 words (magic, collector_id, started, assigned, acknowledged, closed,
-number of voids, number of cells); :data:`FLIGHTS` pairs (first sequence, count) of requests at work, 0 when free;
-:data:`VOIDS` pairs (from, to); :data:`CELLS` cells of 32 words (tenant, type, received hour, three counters, and
-the same three as last published). A word is stored by one machine instruction, so a kill leaves old or new, never half.
+number of voids, number of cells, the flight that is being settled and ``acknowledged`` after it);
+:data:`FLIGHTS` pairs (first sequence, count) of requests at work, 0 when free; :data:`VOIDS` pairs (from, to);
+:data:`CELLS` cells of 32 words (tenant, type, received hour, three counters, the same three as last published, and the
+flight that last raised them with the three after it). A word is stored by one machine instruction, so a kill leaves old
+or new, never half.
 
 The order of the stores is the contract: ``assigned`` is raised and the flight noted before a message goes out;
-cells, voids and ``acknowledged`` are raised before the answer; the flight is freed last. What a killed process had in
-flight is therefore known exactly: ``in_doubt``, never answered, perhaps in Kafka. A lost machine (not only a lost
-process) may set the counters back to the last published receipt, since pages are written out only then.
+cells, voids and ``acknowledged`` are raised before the answer; the flight is freed last. What all of them will be is
+written down first, and one store says that it holds: a kill in between leaves a request that is in doubt and not
+counted, or counted and not in doubt once the file is opened again, and never both, which would be a loss that is none.
+What a killed process had in flight is therefore known exactly: ``in_doubt``, never answered, perhaps in Kafka. A lost
+machine (not only a lost process) may set the counters back to the last published receipt, since pages are written out
+only then.
 """
 
 import fcntl
@@ -26,17 +31,17 @@ HEADER_WORDS = 512
 FLIGHTS, VOIDS, CELLS, CELL_WORDS = 4096, 65_536, 16_384, 32
 NAME_BYTES = 64
 """Most bytes of a tenant's or a type's name in a cell."""
-_ID, _STARTED, _ASSIGNED, _ACKNOWLEDGED, _CLOSED, _N_VOIDS, _N_CELLS = 1, 3, 4, 5, 6, 7, 8
+_ID, _STARTED, _ASSIGNED, _ACKNOWLEDGED, _CLOSED, _N_VOIDS, _N_CELLS, _SETTLING, _AFTER = 1, 3, 4, 5, 6, 7, 8, 9, 10
 _FLIGHT_AT = HEADER_WORDS
 _VOID_AT = _FLIGHT_AT + 2 * FLIGHTS
 _CELL_AT = _VOID_AT + 2 * VOIDS
 SIZE = 8 * (_CELL_AT + CELLS * CELL_WORDS)
 _HOUR_US = 3_600_000_000
-_TENANT, _TYPE, _HOUR, _COUNTS, _PUBLISHED = 0, 8, 16, 17, 20
+_TENANT, _TYPE, _HOUR, _COUNTS, _PUBLISHED, _RAISED_BY, _RAISED = 0, 8, 16, 17, 20, 23, 24
 SUFFIX = ".receipts"
 
 CellKey = tuple[str, str, int]
-"""Tenant, event type (empty where it is not known), received hour (microseconds since 1970)."""
+"""Tenant, event type (each empty where it is not known), received hour (microseconds since 1970)."""
 Published = list[tuple[int, int, int, int]]
 """Cells as a receipt showed them: position, accepted, rejected, minted."""
 
@@ -61,6 +66,7 @@ class ReceiptBook:
         if words[0] != MAGIC:
             raise ReceiptsDamaged(f"{path}: not a file of receipts")
         self.collector_id = self._map[8 * _ID : 8 * _ID + 16].decode()
+        self._finish_settling()
         self._assigned: int = words[_ASSIGNED]
         self._acknowledged: int = words[_ACKNOWLEDGED]
         self._free = [slot for slot in range(FLIGHTS) if words[_FLIGHT_AT + 2 * slot + 1] == 0]
@@ -139,17 +145,30 @@ class ReceiptBook:
         positions = [(self._position(key), count) for key, count in counts.items()]
         for sequence in lost:
             self._void(sequence)
-        total = 0
+        first, total = words[_FLIGHT_AT + 2 * slot], 0
         for position, (accepted, rejected, minted) in positions:
-            at = _CELL_AT + position * CELL_WORDS + _COUNTS
-            words[at] += accepted
-            words[at + 1] += rejected
-            words[at + 2] += minted
+            at = _CELL_AT + position * CELL_WORDS
+            words[at + _RAISED] = words[at + _COUNTS] + accepted
+            words[at + _RAISED + 1] = words[at + _COUNTS + 1] + rejected
+            words[at + _RAISED + 2] = words[at + _COUNTS + 2] + minted
+            words[at + _RAISED_BY] = first
             total += accepted + rejected
         self._acknowledged += total
+        words[_AFTER] = self._acknowledged
+        words[_SETTLING] = first  # from here on it is counted, whatever happens to this process
+        for position, _ in positions:
+            self._raise(position)
         words[_ACKNOWLEDGED] = self._acknowledged
         words[_FLIGHT_AT + 2 * slot + 1] = 0
+        words[_SETTLING] = 0
         self._free.append(slot)
+
+    def refuse(self, hour: int) -> None:
+        """Count a request that was refused whole, before there was an event: of no tenant, no type, and no sequence.
+
+        :raises ReceiptsFull: it is not counted.
+        """
+        self._words[_CELL_AT + self._position(("", "", hour)) * CELL_WORDS + _COUNTS + 1] += 1
 
     def snapshot(self, now_us: int, durable_through_us: int, *, closed: bool) -> tuple[dict[str, Any], Published]:
         """A receipt (the value of a ``collector_receipts`` message) and what of it to confirm once Kafka has it.
@@ -220,6 +239,26 @@ class ReceiptBook:
         if remove:
             self.path.unlink(missing_ok=True)
         os.close(self._handle)
+
+    def _raise(self, position: int) -> None:
+        words, at = self._words, _CELL_AT + position * CELL_WORDS
+        for n in range(3):
+            words[at + _COUNTS + n] = words[at + _RAISED + n]
+
+    def _finish_settling(self) -> None:
+        """Do to its end what the process was at when it was killed: a flight that holds is counted and freed."""
+        words = self._words
+        first = words[_SETTLING]
+        if not first:
+            return
+        for position in range(words[_N_CELLS]):
+            if words[_CELL_AT + position * CELL_WORDS + _RAISED_BY] == first:
+                self._raise(position)
+        words[_ACKNOWLEDGED] = words[_AFTER]
+        for at in range(_FLIGHT_AT, _FLIGHT_AT + 2 * FLIGHTS, 2):
+            if words[at] == first:
+                words[at + 1] = 0
+        words[_SETTLING] = 0
 
     def _void(self, sequence: int) -> None:
         words = self._words

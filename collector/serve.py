@@ -13,6 +13,7 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from collector.app import App
+from collector.bodies import Bodies
 from collector.dead_letter import DeadLetters
 from collector.documents import documents
 from collector.flight import new_collector_id
@@ -89,6 +90,7 @@ async def serve(settings: CollectorSettings) -> None:
         origins=frozenset(filter(None, (o.strip() for o in settings.collector_cors_origins.split(",")))),
         types=frozenset(registry.types()),
         max_in_flight=settings.collector_max_in_flight,
+        bodies=Bodies(settings.collector_max_bytes_in_flight),
     )
     app.documents = documents(
         registry=registry, limits=limits, metrics=metrics, app=app, keys=keys, publisher=publisher

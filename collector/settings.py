@@ -31,6 +31,12 @@ class CollectorSettings(KafkaSettings):
     collector_max_in_flight: int = Field(
         default=2048, ge=1, le=4096, description="Requests worked on at once; more wait in the socket's queue"
     )
+    collector_max_bytes_in_flight: int = Field(
+        default=128 * 1024**2,
+        ge=5_000_000,
+        description="Most bytes of bodies of all requests worked on, decompressed; of one write key half of that; "
+        "beyond, the collector answers 503",
+    )
     collector_future_seconds: int = Field(
         default=300, ge=0, description="How far ahead of the collector's clock `occurred_at` may lie, in seconds"
     )

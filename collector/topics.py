@@ -1,12 +1,14 @@
 """The topics of the contracts, made and checked; nothing else lists them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from collector.kafka_settings import KafkaSettings
 from collector.settings import CollectorSettings
 from collector.topic_names import RECEIPTS, REJECTED
 from contracts.registry import Registry
@@ -97,6 +99,27 @@ def describe(registry: Registry, settings: CollectorSettings) -> list[dict[str, 
     ]
 
 
+def kept_for(names: Iterable[str], settings: KafkaSettings) -> dict[str, timedelta | None]:
+    """How long after its arrival a message may still be in each of the topics; None: there is no end to it.
+
+    Retention counts from the youngest message of a segment, and a segment takes messages until it is full or has its
+    age: so both times together. Topics that are not there are left out.
+
+    :raises TopicsError: the brokers are away or refuse.
+    """
+    try:
+        admin = _admin(settings)
+        try:
+            present = _partitions(admin)
+            config = _config(admin, [name for name in names if name in present])
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise TopicsError(f"{settings.kafka_bootstrap_servers}: {error}") from error
+    times = {name: (int(values["retention.ms"]), int(values["segment.ms"])) for name, values in config.items()}
+    return {name: timedelta(milliseconds=r + s) if r >= 0 else None for name, (r, s) in times.items()}
+
+
 def _ensure(admin: KafkaAdminClient, topics: list[Topic]) -> Iterator[Ensured]:
     present = _partitions(admin)
     config = _config(admin, [t.name for t in topics if t.name in present])
@@ -125,7 +148,7 @@ def _ensure(admin: KafkaAdminClient, topics: list[Topic]) -> Iterator[Ensured]:
         yield Ensured(topic.name, done, max(present[topic.name], topic.partitions))
 
 
-def _admin(settings: CollectorSettings) -> KafkaAdminClient:
+def _admin(settings: KafkaSettings) -> KafkaAdminClient:
     return KafkaAdminClient(
         **settings.kafka_python(),
         client_id="watershed-topics",

@@ -35,6 +35,12 @@ class Source:
     short_form: bool = False
     line: int | None = None
 
+    def id_of(self, index: int) -> str | None:
+        """The id that an Idempotency-Key gives the request's event number ``index``, if it has a time and no id."""
+        if self.idempotency_key is None:
+            return None
+        return str(uuid.uuid5(IDEMPOTENT_IDS, f"{self.key.tenant}\x1f{self.idempotency_key}\x1f{index}"))
+
 
 class Accepted(NamedTuple):
     """An event as it goes on: ``data`` is its JSON text."""
@@ -109,9 +115,8 @@ class Judge:
         minted = False
         if event_id is not None:
             event_id = event_id.lower()
-        elif source.idempotency_key is not None and "occurred_at" in event:
-            name = f"{source.key.tenant}\x1f{source.idempotency_key}\x1f{index}"
-            event_id = str(uuid.uuid5(IDEMPOTENT_IDS, name))
+        elif "occurred_at" in event and (idempotent_id := source.id_of(index)) is not None:
+            event_id = idempotent_id
         else:
             event_id, minted = str(uuid_utils.uuid7()), True
         if BOT_FIELD not in data and _judged_by_agent(contract, source):

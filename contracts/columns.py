@@ -58,6 +58,12 @@ ENVELOPE = (
     LakeColumn("minted", "boolean", True, "Whether the collector made the event_id."),
     LakeColumn("land_seq", "long", True, "The lander's commit that brought it into the lake."),
     LakeColumn("content_hash", "long", True, "A hash of type, occurred_at and data: duplicate or collision?"),
+    # Nullable: what landed before the columns came has none.
+    LakeColumn("kafka_partition", "int", False, "The partition of its topic that it was read from."),
+    LakeColumn("kafka_offset", "long", False, "The offset of its message there."),
+    LakeColumn(
+        "erased", "boolean", False, "True: somebody was forgotten; what pointed to them is null. It still counts."
+    ),
 )
 
 

@@ -16,6 +16,8 @@ UNKNOWN_REGION = "ZZ"
 """The value of a ``region`` dimension where the field is absent."""
 OTHER = "(other)"
 """The dimension's value for what is over the rollup's cap."""
+SUBJECTS = ("user", "visitor")
+"""The kinds of people who can ask to be forgotten."""
 EVENT_ID = "event_id"
 """The partition key of types that have no better one."""
 
@@ -111,6 +113,8 @@ class Contract:
     rollup: Rollup
     fields: tuple[FieldSpec, ...]
     schema: dict[str, Any] = field(compare=False, repr=False)
+    subjects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Whose event it is, for erasure: by kind of person (``user``, ``visitor``), the fields that hold their id."""
 
     @property
     def topic(self) -> str:

@@ -49,6 +49,11 @@ def index(registry: Registry) -> str:
     )
 
 
+def _subjects(contract: Contract) -> str:
+    found = [f"{kind}: `{name}`" for kind, fields in contract.subjects.items() for name in fields]
+    return ", ".join(found) or "nobody's"
+
+
 def page(contract: Contract, registry: Registry) -> str:
     """The page of one type, by its newest version."""
     handling = [
@@ -60,6 +65,7 @@ def page(contract: Contract, registry: Registry) -> str:
         ("Browser keys may send it", "yes" if contract.browser else "no"),
         ("Kept for", f"{contract.retention_days} days"),
         ("Personal fields", ", ".join(f"`{name}`" for name in contract.pii) or "none"),
+        ("Whose event it is", _subjects(contract)),
     ]
     lines = [
         f"# {contract.type}",

@@ -10,6 +10,7 @@ import jsonschema_rs
 
 from contracts.model import (
     EVENT_ID,
+    SUBJECTS,
     Contract,
     ContractError,
     Dimension,
@@ -123,7 +124,16 @@ def _contract(type_: str, version: int, schema: dict[str, Any]) -> Contract:
             for name, value in schema["properties"].items()
         ),
         schema=schema,
+        subjects=_subjects(meta, schema["properties"]),
     )
+
+
+def _subjects(meta: dict[str, Any], properties: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """By kind of person the fields with their id: as the contract says, else its personal text ``<kind>_id``."""
+    said = meta.get("subjects", {})
+    usual = [n for n in meta["pii"] if n in properties and _kind(properties[n]) == "string"]
+    found = {kind: tuple(said.get(kind, [n for n in usual if n == f"{kind}_id"])) for kind in SUBJECTS}
+    return {kind: fields for kind, fields in found.items() if fields}
 
 
 def _kind(schema: dict[str, Any]) -> FieldKind:
@@ -164,6 +174,12 @@ def _problems(contract: Contract) -> list[str]:
         f"required field {n!r} is not among the properties" for n in contract.schema["required"] if n not in names
     ]
     problems += [f"pii names {n!r}, which is no field" for n in contract.pii if n not in names]
+    for kind, fields in contract.subjects.items():
+        problems += [
+            f"subjects: {kind} names {n!r}, which is no string among the personal fields (pii)"
+            for n in fields
+            if n not in contract.pii or n not in names or names[n].kind != "string"
+        ]
     problems += [f"field {f.name!r} needs a description" for f in contract.fields if not f.description]
     key = contract.partition_key
     if key != EVENT_ID and (key not in names or names[key].kind != "string"):

@@ -20,11 +20,15 @@ log = logging.getLogger("watershed")
 
 
 class CommandFailed(Exception):
-    """The command ended with an error; another try may help. ``result`` is what it did all the same, if it says."""
+    """The command ended with an error; another try may help. ``result`` is what it did all the same, if it says.
 
-    def __init__(self, message: str, result: dict[str, Any] | None) -> None:
+    ``code`` is the one it ended with.
+    """
+
+    def __init__(self, message: str, result: dict[str, Any] | None, code: int) -> None:
         super().__init__(message)
         self.result = result
+        self.code = code
 
 
 class CommandMisused(Exception):
@@ -110,7 +114,7 @@ def run(arguments: Sequence[str], room: str) -> dict[str, Any]:
     if code == USAGE_ERROR:
         raise CommandMisused(f"{shown} was called wrongly, see above")
     if code:
-        raise CommandFailed(f"{shown} ended with code {code}, see above", result)
+        raise CommandFailed(f"{shown} ended with code {code}, see above", result, code)
     if result is None:
         raise CommandMisused(f"{shown} ended with no JSON object but with {last!r}")
     return result

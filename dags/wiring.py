@@ -8,7 +8,7 @@ import logging
 import os
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,15 @@ def day_of(dag_run: Any) -> str:
     return str(start.astimezone(UTC).date())
 
 
-MACROS = {"run_uuid": run_uuid, "day_of": day_of}
+def day_after(dag_run: Any) -> str:
+    """The day after :func:`day_of`."""
+    return str(date.fromisoformat(day_of(dag_run)) + timedelta(days=1))
+
+
+MACROS = {"run_uuid": run_uuid, "day_of": day_of, "day_after": day_after}
 RUN_UUID = "{{ run_uuid(dag.dag_id, run_id) }}"
 DAY = "{{ day_of(dag_run) }}"
+DAY_AFTER = "{{ day_after(dag_run) }}"
 
 
 class ResultLink(BaseOperatorLink):
@@ -91,6 +97,8 @@ class WatershedOperator(BaseOperator):
         says why there was nothing (``because``), so does the task.
     :param links: names of the buttons that the task's page has; addresses in the result's ``links``, or LINKS.
     :param aside_of: the id of a DAG; while one of its runs is at work this task does nothing and is skipped.
+    :param final_code: a code with which the command ends where it has found what somebody must look at: the task fails
+        and is not tried again, as that would find the same once more.
     :param dbt_artifacts: the folder of what dbt writes of a run of this task, for its lineage.
     """
 
@@ -105,6 +113,7 @@ class WatershedOperator(BaseOperator):
         nothing_without: str | None = None,
         aside_of: str | None = None,
         links: Sequence[str] = (),
+        final_code: int | None = None,
         dbt_artifacts: Path | None = None,
         **kwargs: Any,
     ) -> None:
@@ -117,6 +126,7 @@ class WatershedOperator(BaseOperator):
         self.nothing_without = nothing_without
         self.aside_of = aside_of
         self.stood_aside = False
+        self.final_code = final_code
         self.dbt_artifacts = dbt_artifacts
 
     def execute(self, context: Any) -> dict[str, Any]:
@@ -133,6 +143,8 @@ class WatershedOperator(BaseOperator):
             if error.result is not None:
                 self.result = error.result
                 task_instance.xcom_push(key="return_value", value=error.result)
+            if error.code == self.final_code:
+                raise AirflowFailException(str(error)) from error
             raise
         self.result = result
         self.found = dict(result.get("links") or {})

@@ -1,7 +1,7 @@
 """Rejected events of the lake, counted by hour of receipt. Read here and not by Spark: few rows, and of few columns."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,13 +28,13 @@ class NewRejects:
     land_seq: int
 
 
-def new_rejects(pinned: Pinned, land_seq: int, sequence_number: int = 0) -> NewRejects:
+def new_rejects(pinned: Pinned, land_seq: int, sequence_number: int = 0, without: Collection[str] = ()) -> NewRejects:
     """What is above the cursor; the parameters are those of :func:`spark_jobs.lake.new_rows`."""
     hours: set[datetime] = set()
     again: set[str] = set()
     events, top = 0, land_seq
     columns = ("reject_id", "received_at", "stage", "land_seq")
-    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number):
+    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number, without):
         if not batch.num_rows:
             continue
         table = pa.Table.from_batches([batch])
@@ -43,15 +43,18 @@ def new_rejects(pinned: Pinned, land_seq: int, sequence_number: int = 0) -> NewR
         events += table.num_rows
         top = max(top, pc.max(table["land_seq"]).as_py())
     if again:
-        hours.update(_hours_of(pinned, again))
+        hours.update(_hours_of(pinned, again, without))
     return NewRejects(frozenset(hours), events, top)
 
 
-def count(pinned: Pinned, hour: datetime, labels: Labels) -> list[RejectCount]:
-    """The rejections received within ``hour`` (its start, UTC), each counted once."""
+def count(pinned: Pinned, hour: datetime, labels: Labels, without: Collection[str] = ()) -> list[RejectCount]:
+    """The rejections received within ``hour`` (its start, UTC), each counted once.
+
+    ``without``: files that are missing, none of the day of this hour.
+    """
     within = f"received_at >= '{hour.isoformat()}' and received_at < '{(hour + HOUR).isoformat()}'"
-    rows = _read(pinned, within, _COUNTED)
-    rows = _once(rows, pinned)
+    rows = _read(pinned, within, _COUNTED, without)
+    rows = _once(rows, pinned, without)
     by_kind = rows.group_by(["tenant", "event_type", "reasons"]).aggregate([([], "count_all")])
     return _by_reason(by_kind.to_pylist(), labels)
 
@@ -73,7 +76,7 @@ def _by_reason(kinds: Sequence[dict[str, object]], labels: Labels) -> list[Rejec
     ]
 
 
-def _once(rows: pa.Table, pinned: Pinned) -> pa.Table:
+def _once(rows: pa.Table, pinned: Pinned, without: Collection[str]) -> pa.Table:
     """Each rejection once, in the hour in which it was first received.
 
     The same message of Kafka may land again, or be drained again from a spool: then all of it is the same. A lander
@@ -81,7 +84,7 @@ def _once(rows: pa.Table, pinned: Pinned) -> pa.Table:
     another time.
     """
     if rows.filter(_OF_LANDER).num_rows:
-        first = _read(pinned, _BY_LANDER, ("reject_id", "received_at")).group_by("reject_id")
+        first = _read(pinned, _BY_LANDER, ("reject_id", "received_at"), without).group_by("reject_id")
         earliest = first.aggregate([("received_at", "min")])
         rows = rows.join(earliest, "reject_id", join_type="left outer")
         rows = rows.filter(~_OF_LANDER | (pc.field("received_at") == pc.field("received_at_min")))
@@ -89,9 +92,9 @@ def _once(rows: pa.Table, pinned: Pinned) -> pa.Table:
     return once.rename_columns({name: name.removesuffix("_min") for name in once.column_names})
 
 
-def _hours_of(pinned: Pinned, reject_ids: set[str]) -> set[datetime]:
+def _hours_of(pinned: Pinned, reject_ids: set[str], without: Collection[str]) -> set[datetime]:
     """Every hour in which a lander rejected one of these messages."""
-    rows = _read(pinned, _BY_LANDER, ("reject_id", "received_at"))
+    rows = _read(pinned, _BY_LANDER, ("reject_id", "received_at"), without)
     return _hours(rows.filter(pc.is_in(rows["reject_id"], pa.array(sorted(reject_ids), pa.string()))))
 
 
@@ -100,8 +103,9 @@ def _hours(rows: pa.Table) -> set[datetime]:
     return set(pc.unique(pc.floor_temporal(received, unit="hour")).to_pylist())  # type: ignore[call-overload]
 
 
-def _read(pinned: Pinned, row_filter: str, columns: Sequence[str]) -> pa.Table:
-    kept = [_plain(batch, columns) for batch in batches(pinned, row_filter, columns) if batch.num_rows]
+def _read(pinned: Pinned, row_filter: str, columns: Sequence[str], without: Collection[str]) -> pa.Table:
+    found = batches(pinned, row_filter, columns, without=without)
+    kept = [_plain(batch, columns) for batch in found if batch.num_rows]
     return pa.concat_tables(kept) if kept else _plain(None, columns)
 
 

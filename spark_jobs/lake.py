@@ -1,6 +1,6 @@
 """The lake as a job sees it: tables pinned at one snapshot, and which minutes their new rows touch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,17 +60,24 @@ def pin(table: str, metadata_location: str, settings: SparkSettings) -> Pinned:
     )
 
 
-def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0, floor: datetime | None = None) -> NewRows:
+def new_rows(
+    pinned: Pinned,
+    land_seq: int,
+    sequence_number: int = 0,
+    floor: datetime | None = None,
+    without: Collection[str] = (),
+) -> NewRows:
     """What the rows with a ``land_seq`` above the given one touch, by tenant and minute.
 
     Read here and not by Spark: of a few new files three columns, found by the file statistics, cost a tenth of a query.
     ``sequence_number`` is that of a snapshot in which no row was above ``land_seq``: manifests that are not younger
     (Iceberg's specification, sequence number inheritance) are not opened, however many files have piled up in them.
+    ``without``: files that are missing; who finds them there again has their minutes touched.
     """
     parts: list[pa.Table] = []
     held = 0
     columns = ("tenant", "occurred_at", "received_at", "land_seq")
-    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number):
+    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number, without):
         if batch.num_rows:
             parts.append(_by_minute(batch, floor))
             held += parts[-1].num_rows
@@ -86,10 +93,48 @@ def new_rows(pinned: Pinned, land_seq: int, sequence_number: int = 0, floor: dat
     return NewRows(minutes, found.filter(below).select(_EMPTY_CELLS.column_names), events, top)
 
 
+def newest_commit(pinned: Pinned) -> int:
+    """The ``land_seq`` of the lander's last commit to the table: no row as pinned has a greater one."""
+    return int(pinned.source.properties.get("watershed.land_seq", 0))
+
+
+def minutes_of(
+    pinned: Pinned,
+    events: Collection[tuple[str, str]],
+    land_seq: int,
+    sequence_number: int = 0,
+    without: Collection[str] = (),
+) -> dict[tuple[str, str], datetime]:
+    """The minutes in which those of ``events`` (tenant, event_id) occurred that are among the rows above a cursor.
+
+    The parameters are those of :func:`new_rows`.
+    """
+    found: dict[tuple[str, str], datetime] = {}
+    wanted: pa.Array[Any] = pa.array([event_id for _, event_id in events], pa.string())
+    columns = ("tenant", "event_id", "occurred_at")
+    for batch in batches(pinned, f"land_seq > {int(land_seq)}", columns, sequence_number, without):
+        table = pa.Table.from_batches([batch])
+        table = table.filter(pc.is_in(table["event_id"].cast(pa.string()), wanted))
+        minutes = pc.floor_temporal(table["occurred_at"].cast(_STAMP), unit="minute")  # type: ignore[call-overload]
+        for tenant, event_id, minute in zip(
+            table["tenant"].to_pylist(), table["event_id"].to_pylist(), minutes.to_pylist(), strict=True
+        ):
+            if (event := (str(tenant), str(event_id))) in events:
+                found[event] = minute
+    return found
+
+
 def batches(
-    pinned: Pinned, row_filter: str, columns: Sequence[str], sequence_number: int = 0
+    pinned: Pinned,
+    row_filter: str,
+    columns: Sequence[str],
+    sequence_number: int = 0,
+    without: Collection[str] = (),
 ) -> Iterator[pa.RecordBatch]:
-    """``columns`` of the rows that ``row_filter`` takes, in manifests younger than ``sequence_number``."""
+    """``columns`` of the rows that ``row_filter`` takes, in manifests younger than ``sequence_number``.
+
+    The files ``without`` (paths) are not opened.
+    """
     snapshot = pinned.source.current_snapshot()
     if snapshot is None:
         return
@@ -97,7 +142,8 @@ def batches(
     younger = [m for m in snapshot.manifests(io) if m.sequence_number > sequence_number]
     if not younger:
         return
-    tasks = ManifestGroupPlanner(metadata, io, row_filter).plan_files(younger)
+    planned = ManifestGroupPlanner(metadata, io, row_filter).plan_files(younger)
+    tasks = [task for task in planned if task.file.file_path not in without]
     projection = metadata.schema().select(*columns)
     yield from ArrowScan(metadata, io, projection, parse(row_filter)).to_record_batches(tasks)
 

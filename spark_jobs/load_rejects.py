@@ -18,6 +18,7 @@ from spark_jobs.catalog import catalog_dsn, metadata_locations
 from spark_jobs.reject_labels import Labels
 from spark_jobs.settings import LoadSettings
 from warehouse import rejects
+from warehouse.held import missing_files
 from warehouse.load_state import SESSION, State, change_horizon, nothing_new, states, type_lock
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class _Run:
 
         state = _state(self._warehouse)
         if (pinned := self._pin()) is not None:
-            new = new_rejects(pinned, state.land_seq, state.sequence_number)
+            missing = missing_files(self._warehouse, rejects.CURSOR)
+            new = new_rejects(pinned, state.land_seq, state.sequence_number, missing)
             self._done.events_read, self._done.hours_touched = new.events, len(new.hours)
             rejects.record(
                 self._warehouse,
@@ -115,10 +117,11 @@ class _Run:
 
         horizon = change_horizon(self._warehouse)
         pinned = self._pin()
+        missing = missing_files(self._warehouse, rejects.CURSOR)  # before, as in a load of events
         touched = rejects.newest(self._warehouse, horizon)
         if touched is None or pinned is None:
             return False
-        counts = count(pinned, touched.hour, labels)
+        counts = count(pinned, touched.hour, labels, missing)
         rejects.replace(self._warehouse, touched, counts)
         self._done.hours_counted += 1
         self._done.rows_written += len(counts)

@@ -6,8 +6,8 @@ superfluous, which expiry and the search for orphans then remove, when nobody ca
 
 import re
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ from spark_jobs.catalog import catalog_dsn, metadata_locations, tables_in
 from spark_jobs.lake import Pinned, pin
 from spark_jobs.session import open_writing_session
 from spark_jobs.settings import MaintainSettings
-from warehouse import lake_floor
+from warehouse import lake_floor, reprocess_runs
 from warehouse.downsample import downsample
 from warehouse.load_state import SESSION, Busy, type_lock
 
@@ -63,6 +63,7 @@ class Summary:
     dry_run: bool
     tables: list[Maintained] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    reprocesses_forgotten: int = 0
     seconds: float = 0
 
     def as_json(self) -> dict[str, object]:
@@ -74,6 +75,7 @@ class Summary:
         return {
             "dry_run": self.dry_run,
             **{name: sum(getattr(t, name) for t in self.tables) for name in numbers},
+            "reprocesses_forgotten": self.reprocesses_forgotten,
             "tables": [t.as_json() for t in self.tables],
             "failed": self.failed,
             "seconds": round(self.seconds, 3),
@@ -92,8 +94,7 @@ def maintain(
     summary = Summary(dry_run)
     with ExitStack() as stack:
         warehouse = stack.enter_context(psycopg.connect(settings.maintainer_dsn, autocommit=True, options=SESSION))
-        if not _alone(warehouse):
-            raise AlreadyAtWork("another maintenance of the lake is at work")
+        stack.enter_context(_alone(warehouse))
         catalog = stack.enter_context(psycopg.connect(catalog_dsn(settings), autocommit=True))
         job = Job(settings, warehouse, catalog, stack, dry_run=dry_run)
         by_table: dict[str, Contract | None] = {c.table: c for c in contracts}
@@ -104,13 +105,26 @@ def maintain(
             except Exception as error:
                 logger.exception("maintenance failed", table=table)
                 summary.failed[table] = f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+        keep = timedelta(days=settings.reprocess_keep_days)
+        summary.reprocesses_forgotten = reprocess_runs.forget(warehouse, keep, dry_run=dry_run)
     summary.seconds = time.monotonic() - started
     return summary
 
 
-def _alone(warehouse: psycopg.Connection) -> bool:
+@contextmanager
+def _alone(warehouse: psycopg.Connection) -> Iterator[None]:
+    """Be the only maintenance, and keep erasures away (``warehouse/erasures.py``).
+
+    Let go here: of a connection that is closed Postgres hears when it gets to it.
+    """
     row = warehouse.execute("select pg_try_advisory_lock(hashtextextended('maintain', 0))").fetchone()
-    return bool(row and row[0])
+    if not (row and row[0]):
+        raise AlreadyAtWork("another maintenance of the lake, or an erasure, is at work")
+    try:
+        yield
+    finally:
+        if not warehouse.closed:
+            warehouse.execute("select pg_advisory_unlock(hashtextextended('maintain', 0))")
 
 
 class Job:

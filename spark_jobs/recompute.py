@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,8 @@ from contracts.model import Contract
 from spark_jobs.catalog import CATALOG
 from spark_jobs.lake import Pinned, ranges
 from spark_jobs.rollup import CELL, CELL_COUNTS, ROLLUP, ZERO_BUCKET, summed
+from spark_jobs.surviving import rows_of
+from warehouse.reprocess_compare import Span
 from warehouse.touched import Touched
 
 FEW_EVENTS = 100_000
@@ -22,28 +25,64 @@ FEW_EVENTS = 100_000
 _STAMP = pa.timestamp("us", tz="UTC")
 
 
-def recompute(
-    spark: SparkSession, contract: Contract, pinned: Pinned, claimed: Sequence[Touched], land_seq: int
+def recompute(  # noqa: PLR0917 - as its one caller has them
+    spark: SparkSession,
+    contract: Contract,
+    pinned: Pinned,
+    claimed: Sequence[Touched],
+    land_seq: int,
+    without: Collection[str] = (),
 ) -> tuple[pa.Table, pa.Table]:
-    """The rollup rows and the cells of ``claimed``, from the rows of ``pinned`` up to ``land_seq``."""
+    """The rollup rows and the cells of ``claimed``, from the rows of ``pinned`` up to ``land_seq``.
+
+    ``without``: files of the table that are missing, in which none of ``claimed`` has a row.
+    """
     pairs = pa.table(
         {
             "tenant": pa.array([t.tenant for t in claimed], pa.string()),
             "minute": pa.array([t.minute for t in claimed], _STAMP),
         }
     )
+    table = _table(spark, contract, pinned, [t.minute for t in claimed], without)
+    rows = of_minutes(table, spark.createDataFrame(pairs), _within(pinned, claimed), land_seq)
+    return _tables(rows, contract, pinned, sum(t.events for t in claimed))
+
+
+def recompute_span(  # noqa: PLR0917 - as its one caller has them
+    spark: SparkSession,
+    contract: Contract,
+    pinned: Pinned,
+    span: Span,
+    land_seq: int,
+    without: Collection[str] = (),
+) -> tuple[pa.Table, pa.Table]:
+    """The rollup rows and the cells of all minutes of ``span``, from the rows of ``pinned`` up to ``land_seq``.
+
+    ``without``: files of the table that are missing; minutes that have rows in them come out too small.
+    """
+    if pinned.snapshot_id is None:
+        within = F.lit(False)
+    else:
+        within = (F.col("occurred_at") >= F.lit(span.start)) & (F.col("occurred_at") < F.lit(span.end))
+    if span.tenant is not None:
+        within = within & (F.col("tenant") == F.lit(span.tenant))
+    rows = _known(_table(spark, contract, pinned, span.minutes() if without else (), without), within, land_seq)
+    return _tables(rows, contract, pinned, span.events)
+
+
+def _table(
+    spark: SparkSession, contract: Contract, pinned: Pinned, minutes: Sequence[datetime], without: Collection[str]
+) -> DataFrame:
+    if without and pinned.snapshot_id is not None:
+        return spark.createDataFrame(rows_of(pinned, minutes, without))
     reader = spark.read
     if pinned.snapshot_id is not None:
         reader = reader.option("versionAsOf", str(pinned.snapshot_id))
-    # A table without a snapshot was empty when it was pinned, whatever has landed since: of it no row is taken.
-    rows = of_minutes(
-        reader.table(f"{CATALOG}.{contract.table}"),
-        spark.createDataFrame(pairs),
-        F.lit(False) if pinned.snapshot_id is None else _within(claimed),
-        land_seq,
-    )
-    few = sum(t.events for t in claimed) <= FEW_EVENTS
-    rows = rows.coalesce(1) if few else rows.repartition("tenant", "minute")
+    return reader.table(f"{CATALOG}.{contract.table}")
+
+
+def _tables(rows: DataFrame, contract: Contract, pinned: Pinned, events: int) -> tuple[pa.Table, pa.Table]:
+    rows = rows.coalesce(1) if events <= FEW_EVENTS else rows.repartition("tenant", "minute")
     return split(summed(rows, contract, pinned.columns).toArrow(), contract)
 
 
@@ -53,14 +92,18 @@ def of_minutes(rows: DataFrame, pairs: DataFrame, within: Column, land_seq: int)
     ``within`` bounds occurred_at so that Iceberg can skip files. Rows above ``land_seq`` are the next load's: the books
     then say of every row either that it is loaded or that it is not.
     """
+    return _known(rows, within, land_seq).join(F.broadcast(pairs), ["tenant", "minute"], "left_semi")
+
+
+def _known(rows: DataFrame, within: Column, land_seq: int) -> DataFrame:
     known = rows.where(within & (F.col("land_seq") <= land_seq))
-    return known.withColumn("minute", F.date_trunc("minute", "occurred_at")).join(
-        F.broadcast(pairs), ["tenant", "minute"], "left_semi"
-    )
+    return known.withColumn("minute", F.date_trunc("minute", "occurred_at"))
 
 
-def _within(claimed: Sequence[Touched]) -> Column:
+def _within(pinned: Pinned, claimed: Sequence[Touched]) -> Column:
     found = F.lit(False)
+    if pinned.snapshot_id is None:
+        return found  # it was empty when it was pinned, whatever has landed since: of it no row is taken
     for start, end in ranges([t.minute for t in claimed]):
         found = found | ((F.col("occurred_at") >= F.lit(start)) & (F.col("occurred_at") < F.lit(end)))
     return found

@@ -41,9 +41,10 @@ class Labels:
         except ValueError:
             given = None
         found = given if isinstance(given, list) else []
-        return tuple(dict.fromkeys(self._reason(each) for each in found)) or ((UNREADABLE, ""),)
+        return tuple(dict.fromkeys(self.reason(each) for each in found)) or ((UNREADABLE, ""),)
 
-    def _reason(self, given: Any) -> Reason:
+    def reason(self, given: Any) -> Reason:
+        """One reason of a rejection: pointer, keyword and message, as it is kept."""
         if not isinstance(given, dict):
             return UNREADABLE, ""
         keyword, pointer = given.get("keyword"), given.get("pointer")

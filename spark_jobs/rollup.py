@@ -19,7 +19,7 @@ ACCURACY = 0.01
 LOG_GAMMA = math.log((1 + ACCURACY) / (1 - ACCURACY))
 ZERO_BUCKET = -(2**31)
 """Among bucket numbers, what is not positive and has no logarithm."""
-CELL_COUNTS = ("landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap")
+CELL_COUNTS = ("landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap", "erased")
 _LONG_MAX = 2**63 - 1
 
 
@@ -94,6 +94,8 @@ def _prepared(rows: DataFrame, contract: Contract, columns: Collection[str]) -> 
         "duplicate",
         "collision",
         "copy",
+        # A column that is younger than many a table.
+        F.coalesce(F.col("erased") if "erased" in columns else F.lit(None), F.lit(False)).alias("erased"),
         *(
             F.coalesce(_field(contract, d.field, columns), F.lit(absent_value(contract, d.name))).alias(d.name)
             for d in contract.rollup.dimensions
@@ -139,7 +141,7 @@ def _key_type(contract: Contract, dimension: str) -> str:
 def _cell_counts() -> list[Column]:
     won = F.col("winner")
     lost = (F.col("duplicate"), F.col("collision"), F.col("copy"))
-    counts = (F.lit(True), won, *lost, won & F.col("minted"), won & F.col("over"))
+    counts = (F.lit(True), won, *lost, won & F.col("minted"), won & F.col("over"), F.col("erased"))
     return [F.count_if(c).alias(name) for name, c in zip(CELL_COUNTS, counts, strict=True)]
 
 

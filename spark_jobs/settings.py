@@ -44,6 +44,24 @@ class LoadSettings(SparkSettings):
     )
 
 
+class ReprocessSettings(LoadSettings):
+    """``watershed reprocess``."""
+
+    reprocess_wait_seconds: float = Field(
+        default=600,
+        gt=0,
+        description="How long a reprocessing, when all is compared, waits for loads and for a build run to be through",
+    )
+
+
+class AuditSettings(LoadSettings):
+    """``watershed audit``."""
+
+    audit_look_back_days: int = Field(
+        default=30, ge=1, description="Ids received on a day are compared with what occurred in so many days before it"
+    )
+
+
 class MaintainSettings(SparkSettings):
     """``watershed lake maintain``."""
 
@@ -62,6 +80,9 @@ class MaintainSettings(SparkSettings):
         ge=24,
         description="Files that no table knows are removed when they are older than this, in hours: younger ones may "
         "belong to a commit that is under way",
+    )
+    reprocess_keep_days: float = Field(
+        default=30, ge=1, description="Days for which what `watershed reprocess` replaced is kept, to be undone"
     )
     maintain_wait_seconds: float = Field(
         default=120, gt=0, description="How long raising a type's floor waits for a load of it to end, in seconds"

@@ -1,5 +1,6 @@
 """One event type while one run loads it: under its lock, step 1, then step 2 chunk by chunk."""
 
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -12,11 +13,12 @@ from pyspark.sql import SparkSession
 from contracts.model import Contract
 from runtime import log
 from spark_jobs.catalog import catalog_dsn, metadata_locations
-from spark_jobs.lake import Pinned, new_rows, pin
+from spark_jobs.lake import Pinned, minutes_of, new_rows, newest_commit, pin
 from spark_jobs.recompute import recompute
 from spark_jobs.session import open_session
 from spark_jobs.settings import LoadSettings
-from warehouse import touched
+from warehouse import repairs, touched
+from warehouse.held import missing_files
 from warehouse.load_state import SESSION, State, change_horizon, states, type_lock
 from warehouse.loads import Load, write
 from warehouse.replace import replace
@@ -80,8 +82,10 @@ class TypeLoad:
         pinned = self._pin()
         if pinned is None:
             return
-        new = new_rows(pinned, state.land_seq, state.sequence_number, state.floor)
-        self.load.land_seq_to = new.land_seq
+        missing = missing_files(self._warehouse, self.contract.type)
+        new = new_rows(pinned, state.land_seq, state.sequence_number, state.floor, missing)
+        # Past a missing file too, for good: its rows are of a commit that was read, and are loaded when it is back.
+        self.load.land_seq_to = max(new.land_seq, newest_commit(pinned)) if missing else new.land_seq
         self.load.events_read = new.events
         self.load.minutes_touched = new.minutes.num_rows
         self.load.quarantined = pc.sum(new.quarantined["events"]).as_py() or 0
@@ -90,12 +94,19 @@ class TypeLoad:
             self.contract.type,
             new.minutes,
             new.quarantined,
-            land_seq=new.land_seq,
+            land_seq=self.load.land_seq_to,
             sequence_number=pinned.sequence_number,
             metadata_location=pinned.metadata_location,
             through=state.landed_through,
             late_after=timedelta(minutes=self._settings.load_late_minutes),
+            repaired=self._repaired(pinned, state, missing) if new.events else touched.NONE_REPAIRED,
         )
+
+    def _repaired(self, pinned: Pinned, state: State, missing: Collection[str]) -> Mapping[tuple[str, str], datetime]:
+        awaited = repairs.awaited(self._warehouse, self.contract.type)
+        if not awaited:
+            return touched.NONE_REPAIRED
+        return minutes_of(pinned, awaited, state.land_seq, state.sequence_number, missing)
 
     def _pin(self) -> Pinned | None:
         """The table as it is now, or None while it does not exist; its metadata is read again only when it changed."""
@@ -110,6 +121,9 @@ class TypeLoad:
         """Step 2 for the newest touched minutes; False when there was nothing left to do."""
         horizon = change_horizon(self._warehouse)
         pinned = self._pin()
+        # Before minutes are claimed: a file found missing after it would be read around for minutes that have rows in
+        # it, and they would shrink. Of one that is there again meanwhile the minutes are touched above the horizon.
+        missing = missing_files(self._warehouse, self.contract.type)
         claimed = touched.newest(
             self._warehouse,
             self.contract.type,
@@ -120,7 +134,7 @@ class TypeLoad:
         )
         if not claimed or pinned is None:
             return False
-        rollup, cells = recompute(self._spark(), self.contract, pinned, claimed, self.load.land_seq_to)
+        rollup, cells = recompute(self._spark(), self.contract, pinned, claimed, self.load.land_seq_to, missing)
         replace(self._warehouse, self.contract, claimed, rollup, cells)
         self.load.minutes_recomputed += len(claimed)
         self.load.rows_written += rollup.num_rows

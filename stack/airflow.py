@@ -85,7 +85,7 @@ def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[s
     }
 
 
-ROOMS = ("load", "dbt", "gate", "publish", "maintain", "report", "alerts", "mail_report")
+ROOMS = ("load", "dbt", "gate", "publish", "maintain", "books", "report", "alerts", "mail_report", "repair")
 """The rooms whose commands tasks run."""
 
 

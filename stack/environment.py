@@ -49,13 +49,17 @@ def effective(settings: StackSettings, secrets: Mapping[str, str]) -> dict[str, 
         "LANDER_URL": local.format(settings.port("lander")),
         "DOCS_URL": docs,
         "KEYS_FILE": str(settings.watershed_state / "keys.json"),
+        "COLLECTOR_STATE_DIR": str(settings.data / "collector"),
         "VISITOR_HASH_KEY": secrets["visitor_hash_key"],
         "TENANT_LOGIN_KEY": secrets["tenant_login_key"],
         "SITE_DIR": str(settings.site),
         "WATERSHED_STATE": str(settings.watershed_state),
     }
     values |= {name: str(getattr(settings, name.lower())) for name in (*MAIL, "ALERTS_TO")}
-    for role in ("loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter"):
+    for role in (
+        "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "repairer", "bookkeeper",
+        "tracer", "eraser",
+    ):  # fmt: skip
         values[f"{role.upper()}_DSN"] = postgres.dsn(settings, secrets, role)
     for name in ("WRITE_KEY", "BROWSER_WRITE_KEY"):
         if name.lower() in secrets:
@@ -92,6 +96,8 @@ OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "lander": (*KAFKA, *LAKE, "LANDER_DSN", "VISITOR_HASH_KEY"),
     "load": (*LAKE, "SPARK_REMOTE", "LOADER_DSN"),
     "maintain": (*LAKE, "SPARK_REMOTE", "MAINTAINER_DSN"),
+    "repair": (*LAKE, "REPAIRER_DSN", "COLLECTOR_URL", "KEYS_FILE"),
+    "books": (*LAKE, "BOOKKEEPER_DSN"),
     "report": (*S3, "LAKE_WAREHOUSE", "READER_DSN"),
     "dbt": ("DBT_DSN", "WATERSHED_STATE"),
     "gate": ("GATE_DSN", "SITE_DIR", "WATERSHED_STATE"),
@@ -133,7 +139,7 @@ def own(process: str, settings: StackSettings, secrets: Mapping[str, str]) -> di
     match process:
         case "lander":
             values |= _lake_login(settings, secrets, "lander", "lander")
-        case "load":
+        case "load" | "books" | "repair":  # all three only read
             values |= _lake_login(settings, secrets, "load", "spark")
         case "maintain":
             values |= _lake_login(settings, secrets, "maintain", "maintainer")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 PASSWORDS = (
     "postgres", "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter",
+    "repairer", "bookkeeper", "tracer", "eraser",
     "catalog", "spark", "airflow", "superset", "redis", "redis_superset", "s3_secret", "s3_lander_secret",
     "s3_load_secret", "s3_maintain_secret", "s3_report_secret", "s3_superset_secret", "kafka_broker",
     "kafka_operator", "kafka_collector", "kafka_lander", "airflow_admin", "superset_admin", "superset_reporter",

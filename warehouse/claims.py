@@ -19,13 +19,18 @@ COMPLETE_IN_ROLLUPS = sql.SQL("""
     select least(
         c.loaded_through,
         (select min(o.durable_through) from ledger.collectors as o where not o.closed),
-        (select min(t.received_from) from ledger.touched as t where t.type = {type} and t.tenant = {tenant})
+        (select min(t.received_from) from ledger.touched as t where t.type = {type} and t.tenant = {tenant}),
+        (
+            select min(b.received_hour) from ledger.books as b
+            where b.type = {type} and b.tenant = {tenant} and b.closed and not b.balanced and b.signed_off_at is null
+        )
     )
     from ledger.cursors as c
     where c.type = {type} and c.loaded_through is not null
 """)
-"""Everything received before this instant is in the rollups; null while it is not known. One statement, so one
-snapshot: a load moves minutes from ``touched`` to ``unpublished``, and in two steps they could be seen in neither."""
+"""Everything received before this instant is in the rollups; null while it is not known. A closed hour of receipt that
+does not balance is not, until someone signs it off. One statement, so one snapshot: a load moves minutes from
+``touched`` to ``unpublished``, and in two steps they could be seen in neither."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ def read(connection: psycopg.Connection, type_: str) -> Floor:
     return Floor(*row)
 
 
+def floors(connection: psycopg.Connection) -> dict[str, datetime]:
+    """The floor of each type that has one."""
+    return dict(connection.execute("select type, floor from ledger.lake_floor").fetchall())
+
+
 def reachable(connection: psycopg.Connection, type_: str, floor: datetime) -> datetime:
     """How far up to ``floor`` it can be raised now: not over a minute that waits to be recomputed."""
     row = connection.execute(

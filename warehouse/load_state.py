@@ -7,8 +7,8 @@ from datetime import datetime
 
 import psycopg
 
-SESSION = "-c timezone=UTC"
-"""Options of a loader's connection: hours and months are those of UTC."""
+SESSION = "-c timezone=UTC -c datestyle=ISO,YMD"
+"""Options of a loader's connection: hours and months are those of UTC, a row's text is the same on every server."""
 
 
 class Busy(Exception):

@@ -14,7 +14,8 @@ from warehouse.rebuild import known_marts, mark_cut_sketches, mark_new_marts, sk
 SCHEMA_FILES = Path(__file__).resolve().parent / "schema"
 BEFORE_ROLLUPS = (
     "planner.sql", "schemas.sql", "ledger.sql", "tenants.sql", "alerts.sql", "sketch.sql", "calendar.sql",
-    "rollups.sql", "marts.sql", "published.sql", "rejects.sql",
+    "rollups.sql", "marts.sql", "reprocess.sql", "published.sql", "rejects.sql", "repairs.sql", "books.sql",
+    "audits.sql", "erasures.sql",
 )  # fmt: skip
 AFTER_ROLLUPS = ("grants.sql", "row_security.sql")
 LOCK_TIMEOUT = "30s"

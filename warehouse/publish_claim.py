@@ -21,11 +21,12 @@ class SupersededRun(Exception):
 
 @dataclass(frozen=True)
 class Hour:
-    """One claimed hour of one tenant and why it changed."""
+    """One claimed hour of one tenant and why it changed: where a reprocessing changed it, by which run."""
 
     tenant: str
     start: datetime
     cause: str
+    reprocessed_by: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def read_candidate(connection: psycopg.Connection, run_id: UUID) -> Candidate:
         raise NotGated("dbt has built nothing yet: run `watershed marts build` and the gates")
     claimed = connection.execute(
         """
-        select u.type, u.tenant, u.hour, u.cause, b.change_id is not null
+        select u.type, u.tenant, u.hour, u.cause, u.reprocessed_by, b.change_id is not null
         from ledger.unpublished as u
         left join intermediate.int_claimed_hours as b
             on
@@ -86,9 +87,9 @@ def read_candidate(connection: psycopg.Connection, run_id: UUID) -> Candidate:
     _require_gates(connection, run_id)
     held = _held(connection, run_id, {tenant for _, tenant, *_ in claimed})
     by_type: dict[str, list[Hour]] = {}
-    for event_type, tenant, hour, cause, is_built in claimed:
+    for event_type, tenant, hour, cause, reprocessed_by, is_built in claimed:
         if is_built and tenant not in held:
-            by_type.setdefault(event_type, []).append(Hour(tenant, hour, cause))
+            by_type.setdefault(event_type, []).append(Hour(tenant, hour, cause, reprocessed_by))
     return Candidate(frozenset((type_, tenant) for type_, tenant, *_ in claimed), by_type, held)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from warehouse.causes import REPROCESS
 from warehouse.marts import Mart
 from warehouse.periods import touched
 from warehouse.publish_claim import Candidate
@@ -24,6 +25,8 @@ class Periods:
     """None where the period never ends."""
     causes: tuple[str, ...]
     closed: tuple[bool, ...]
+    reprocesses: frozenset[tuple[str, UUID]] = frozenset()
+    """Tenants and the runs of a reprocessing that changed hours of theirs."""
 
     def __bool__(self) -> bool:
         return bool(self.tenants)
@@ -66,8 +69,9 @@ class Periods:
                 "causes": [hour.cause for _, hour in hours],
             },
         ).fetchall()
-        columns = tuple(zip(*rows, strict=True)) or ((), (), (), (), ())
-        return cls(*columns)
+        tenants, starts, ends, causes, closed = tuple(zip(*rows, strict=True)) or ((), (), (), (), ())
+        runs = frozenset((h.tenant, h.reprocessed_by) for _, h in hours if h.reprocessed_by is not None)
+        return cls(tenants, starts, ends, causes, closed, runs)
 
 
 def replace_periods(connection: psycopg.Connection, mart: Mart, periods: Periods) -> dict[str, int]:
@@ -170,13 +174,24 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
             select {key}, {measures} as measures, {quiet} as is_quiet, closed.cause
             from {candidate} inner join closed using (tenant)
             where period_start = closed.first
+        ),
+
+        reprocesses as (
+            select tenant, array_agg(run order by run) as runs
+            from unnest(%(reprocessed)s::text[], %(reprocesses)s::uuid[]) as r (tenant, run)
+            group by tenant
         )
 
-        insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause)
+        insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause, reprocessed_by)
         select %(run_id)s, %(mart)s, tenant, period_start, {row_key}, old.measures, new.measures,
-            coalesce(new.cause, old.cause)
+            coalesce(new.cause, old.cause),
+            case
+                when %(reprocess)s = any(string_to_array(coalesce(new.cause, old.cause), ','))
+                    then reprocesses.runs
+            end
         from old
         full outer join new using ({key})
+        left join reprocesses using (tenant)
         where
             old.measures is distinct from new.measures
             and not ((old.measures is null and new.is_quiet) or (new.measures is null and old.is_quiet))
@@ -193,6 +208,9 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
             "ends": list(periods.ends),
             "causes": list(periods.causes),
             "closed": list(periods.closed),
+            "reprocess": REPROCESS,
+            "reprocessed": [tenant for tenant, _ in periods.reprocesses],
+            "reprocesses": [run for _, run in periods.reprocesses],
         },
     )
     return cursor.rowcount

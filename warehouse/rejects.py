@@ -87,15 +87,25 @@ def forget_cursor(connection: psycopg.Connection) -> None:
 
 
 def newest(connection: psycopg.Connection, horizon: int) -> TouchedHour | None:
-    """The newest touched hour whose touch is not above ``horizon``; None: there is none."""
+    """The newest touched hour whose touch is not above ``horizon``; None: there is none.
+
+    None of a day of which a file is missing: it would be counted too small.
+    """
     row = connection.execute(
         """
-        select received_hour, change_id from ledger.rejects_touched
-        where change_id <= %s
-        order by received_hour desc
+        select t.received_hour, t.change_id from ledger.rejects_touched as t
+        where
+            t.change_id <= %s
+            and not exists (
+                select from ledger.lake_files as f
+                where
+                    f.type = %s and f.state = 'missing'
+                    and coalesce(f.day = (t.received_hour at time zone 'UTC')::date, true)
+            )
+        order by t.received_hour desc
         limit 1
         """,
-        (horizon,),
+        (horizon, CURSOR),
     ).fetchone()
     return None if row is None else TouchedHour(*row)
 

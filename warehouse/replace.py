@@ -10,11 +10,12 @@ from psycopg import sql
 
 from contracts.columns import rollup_columns
 from contracts.model import Contract
+from warehouse.causes import CAUSES
 from warehouse.touched import Touched, months
 
 CELL_COLUMNS = (
     "type", "tenant", "minute", "received_hour",
-    "landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap",
+    "landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap", "erased",
 )  # fmt: skip
 _ATTEMPTS = 3
 
@@ -54,6 +55,7 @@ def _replace(
         "minutes": [t.minute for t in claimed],
         "changes": [t.change_id for t in claimed],
         "causes": [t.cause for t in claimed],
+        "gravity": list(CAUSES),
         "received": [t.received_from for t in claimed],
         # Said once more as bounds, so that only their months' partitions are looked at.
         "oldest": min(t.minute for t in claimed),
@@ -71,7 +73,7 @@ def _replace(
             ).format(table),
             these,
         )
-        _copy(cursor, table, [c.name for c in rollup_columns(contract)], rollup)
+        copy_rows(cursor, table, [c.name for c in rollup_columns(contract)], rollup)
         cursor.execute(
             """
             delete from ledger.cells as l
@@ -80,7 +82,7 @@ def _replace(
             """,
             these,
         )
-        _copy(cursor, sql.Identifier("ledger", "cells"), CELL_COLUMNS, cells)
+        copy_rows(cursor, sql.Identifier("ledger", "cells"), CELL_COLUMNS, cells)
         cursor.execute(
             """
             delete from ledger.touched as t
@@ -96,7 +98,7 @@ def _replace(
             insert into ledger.unpublished as u (type, tenant, hour, cause, received_from)
             select
                 %(type)s, c.tenant, date_trunc('hour', c.minute, 'UTC') as hour,
-                (array_agg(c.cause order by array_position(array['load', 'late'], c.cause) desc))[1],
+                (array_agg(c.cause order by coalesce(array_position(%(gravity)s::text[], c.cause), 0) desc))[1],
                 min(c.received_from)
             from unnest(
                 %(tenants)s::text[], %(minutes)s::timestamptz[], %(causes)s::text[], %(received)s::timestamptz[]
@@ -105,7 +107,12 @@ def _replace(
             order by c.tenant, hour
             on conflict (type, tenant, hour) do update set
                 change_id = excluded.change_id,
-                cause = excluded.cause,
+                cause = case
+                    when coalesce(array_position(%(gravity)s::text[], u.cause), 0)
+                        > coalesce(array_position(%(gravity)s::text[], excluded.cause), 0)
+                        then u.cause
+                    else excluded.cause
+                end,
                 received_from = least(u.received_from, excluded.received_from),
                 changed_at = now()
             """,
@@ -113,7 +120,7 @@ def _replace(
         )
 
 
-def _copy(cursor: psycopg.Cursor, table: sql.Identifier, columns: Sequence[str], rows: pa.Table) -> None:
+def copy_rows(cursor: psycopg.Cursor, table: sql.Identifier, columns: Sequence[str], rows: pa.Table) -> None:
     """COPY Arrow rows as CSV: in Arrow's own C++, where a row at a time in Python would cost as much as Spark did."""
     if rows.num_rows == 0:
         return

@@ -1,13 +1,16 @@
 """``ledger.touched``: put minutes in, take the newest out in chunks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psycopg
 import pyarrow as pa
 
+from warehouse import repairs
+
 _AT_ONCE = 20_000
+NONE_REPAIRED: Mapping[tuple[str, str], datetime] = {}
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,21 @@ def record(
     metadata_location: str,
     through: datetime | None,
     late_after: timedelta,
+    repaired: Mapping[tuple[str, str], datetime] = NONE_REPAIRED,
 ) -> None:
     """Note ``minutes`` (tenant, minute, events, received_from) as touched and move the cursor, in one transaction.
 
     So every row of the lake up to the cursor is in the rollups or in ``touched``, whatever breaks after or before. Or
     it is ``quarantined`` (tenant, minute, received_hour, events) and booked here: nobody will recompute its minute.
+
+    ``repaired`` gives by tenant and event_id the minutes of those among the rows that are repaired events: their cause
+    is `repair`, and they are marked as met.
     """
+    mended = sorted({(tenant, minute) for (tenant, _), minute in repaired.items()})
     ordered = minutes.sort_by([("tenant", "ascending"), ("minute", "ascending")])
     with connection.transaction():
         _book_quarantined(connection, type_, quarantined)
+        repairs.met(connection, type_, repaired)
         for start in range(0, ordered.num_rows, _AT_ONCE):
             part = ordered.slice(start, _AT_ONCE)
             connection.execute(
@@ -49,14 +58,23 @@ def record(
                 insert into ledger.touched as t (type, tenant, minute, cause, received_from, events)
                 select
                     %(type)s, n.tenant, n.minute,
-                    case when n.received_from - n.minute > %(late)s then 'late' else 'load' end,
+                    case
+                        when r.minute is not null then 'repair'
+                        when n.received_from - n.minute > %(late)s then 'late'
+                        else 'load'
+                    end,
                     n.received_from, n.events
                 from unnest(
                     %(tenants)s::text[], %(minutes)s::timestamptz[], %(from)s::timestamptz[], %(events)s::bigint[]
                 ) as n (tenant, minute, received_from, events)
+                left join unnest(%(mended_tenants)s::text[], %(mended_minutes)s::timestamptz[]) as r (tenant, minute)
+                    on r.tenant = n.tenant and r.minute = n.minute
                 on conflict (type, tenant, minute) do update set
                     change_id = excluded.change_id,
-                    cause = case when t.cause = 'load' then excluded.cause else t.cause end,
+                    cause = case
+                        when t.cause = 'load' or (t.cause = 'late' and excluded.cause = 'repair') then excluded.cause
+                        else t.cause
+                    end,
                     received_from = least(t.received_from, excluded.received_from),
                     events = t.events + excluded.events,
                     touched_at = now()
@@ -64,6 +82,8 @@ def record(
                 {
                     "type": type_,
                     "late": late_after,
+                    "mended_tenants": [tenant for tenant, _ in mended],
+                    "mended_minutes": [minute for _, minute in mended],
                     "tenants": part["tenant"].to_pylist(),
                     "minutes": part["minute"].to_pylist(),
                     "from": part["received_from"].to_pylist(),
@@ -127,7 +147,8 @@ def newest(
 ) -> list[Touched]:
     """The newest touched minutes up to ``horizon``, as many as fit both bounds, and at least one if there is any.
 
-    None below ``floor``: the lake no longer has what those minutes were made of.
+    None below ``floor``: the lake no longer has what those minutes were made of. None that is held: a file with events
+    of it is missing, and it would come out too small.
     """
     rows = connection.execute(
         """
@@ -137,7 +158,12 @@ def newest(
             select sum(l.landed) as landed from ledger.cells as l
             where l.type = t.type and l.tenant = t.tenant and l.minute = t.minute
         ) as c on true
-        where t.type = %s and t.change_id <= %s and t.minute >= coalesce(%s, '-infinity'::timestamptz)
+        where
+            t.type = %s and t.change_id <= %s and t.minute >= coalesce(%s, '-infinity'::timestamptz)
+            and not exists (
+                select from ledger.held_minutes as h
+                where h.type = t.type and h.tenant = t.tenant and h.minute = t.minute
+            )
         order by t.minute desc, t.tenant
         limit %s
         """,

@@ -5,9 +5,9 @@ from typing import Any
 
 LONGEST = 1000
 """Characters that Airflow's database takes of a note."""
-SILENT = frozenset({"links", "idle", "busy", "seconds", "reads", "writes"})
+SILENT = frozenset({"links", "idle", "busy", "seconds", "reads", "writes", "passing", "reasons"})
 """What says nothing in a number, or says it elsewhere on the page."""
-ALSO_ZERO = frozenset({"held", "changed", "hours"})
+ALSO_ZERO = frozenset({"held", "changed", "hours", "red"})
 """What is worth saying when it is none, too."""
 
 

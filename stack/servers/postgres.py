@@ -19,9 +19,8 @@ from stack.settings import StackSettings
 DATABASES = {"warehouse": "watershed", "catalog": "catalog", "airflow": "airflow", "superset": "superset"}
 """Databases and the role that owns each."""
 ROLES = (
-    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "catalog", "spark",
-    "airflow",
-    "superset",
+    "watershed", "loader", "dbt", "gate", "publisher", "reader", "lander", "maintainer", "alerter", "repairer",
+    "bookkeeper", "tracer", "eraser", "catalog", "spark", "airflow", "superset",
 )  # fmt: skip
 TENANTS = "tenants"
 """The group of the roles of tenants, each a log-in that sees its own rows (``warehouse/schema/row_security.sql``)."""
@@ -38,6 +37,10 @@ MAY_CONNECT = {
         "lander",
         "maintainer",
         "alerter",
+        "repairer",
+        "bookkeeper",
+        "tracer",
+        "eraser",
         TENANTS,
     ),
     "catalog": ("catalog", "lander", "maintainer", "spark", "superset"),

@@ -53,7 +53,7 @@ create table if not exists ledger.touched (
     primary key (type, tenant, minute)
 );
 create index if not exists touched_newest_first on ledger.touched (type, minute desc);
-comment on table ledger.touched is 'Minutes to recompute from the lake; the only way anything reaches the rollups.';
+comment on table ledger.touched is 'Minutes to recompute from the lake; what is not reprocessed as a whole reaches the rollups this way.';
 
 create table if not exists ledger.cells (
     type text not null,
@@ -70,6 +70,9 @@ create table if not exists ledger.cells (
     primary key (type, tenant, minute, received_hour)
 );
 alter table ledger.cells add column if not exists quarantined bigint not null default 0;
+alter table ledger.cells add column if not exists erased bigint not null default 0;
+comment on column ledger.cells.erased is
+    'Of landed, whatever it is booked as: whose personal data is gone, because somebody was forgotten. It counts as before.';
 comment on table ledger.cells is
     'landed = counted + duplicates + collisions + quarantined, by minute of occurrence and hour of receipt.';
 comment on column ledger.cells.quarantined is 'Arrived when their minute lay below the floor of the lake: never counted.';

@@ -32,6 +32,36 @@ from ledger.publications as p
 where session_user::text not like 'tenant.%' or p.tenant = substr(session_user::text, length('tenant.') + 1);
 comment on view marts.publications is 'Publications by tenant; held_because names what kept one out, null when it was published.';
 
+create or replace view marts.restatements with (security_barrier = true) as
+select
+    r.tenant,
+    r.mart,
+    r.period_start,
+    r.key,
+    r.old,
+    r.new,
+    (
+        select string_agg(
+            format('%s %s → %s', m.name, coalesce(r.old ->> m.name, '(none)'), coalesce(r.new ->> m.name, '(none)')),
+            ', ' order by m.name
+        )
+        from jsonb_object_keys(coalesce(r.old, '{}') || coalesce(r.new, '{}')) as m (name)
+        where r.old -> m.name is distinct from r.new -> m.name
+    ) as changes,
+    r.cause,
+    r.run_id,
+    r.restated_at,
+    r.reprocessed_by
+from ledger.restatements as r
+where session_user::text not like 'tenant.%' or r.tenant = substr(session_user::text, length('tenant.') + 1);
+comment on view marts.restatements is
+'Rows of marts that changed after their period was final: old and new measures, the cause, and the run that published it.';
+comment on column marts.restatements.cause is
+'late, repair, reprocess, erasure, load, or another; several where several changed the hours of the period.';
+comment on column marts.restatements.reprocessed_by is
+'Where the cause is a reprocessing: the runs of `watershed reprocess` that the publication showed of the tenant.';
+
 -- The dashboard reads the newest days of a table that grows by the minute.
 create index if not exists loads_started_at on ledger.loads (started_at);
 create index if not exists publications_published_at on ledger.publications (published_at);
+create index if not exists restatements_restated_at on ledger.restatements (restated_at);

@@ -42,7 +42,7 @@ begin
         for rule in
             select * from (values
                 ('own_tenant', 'for select to tenants using (tenant = (select substr(session_user::text, length(''tenant.'') + 1)))'),
-                ('every_tenant', 'to reader, publisher, alerter using (true) with check (true)')
+                ('every_tenant', 'to reader, publisher, alerter, tracer using (true) with check (true)')
             ) as r (name, words)
         loop
             select p.oid into existing from pg_policy as p where p.polrelid = mart and p.polname = rule.name;

@@ -21,9 +21,12 @@ from contracts.model import Contract
 from contracts.registry import Registry
 from spark_jobs.load_rollups import Summary, load
 from spark_jobs.maintain_lake import Maintained, maintain
+from spark_jobs.reprocess import Outcome, reprocess, undo
 from spark_jobs.session import open_session, open_writing_session
-from spark_jobs.settings import LoadSettings, MaintainSettings
+from spark_jobs.settings import LoadSettings, MaintainSettings, ReprocessSettings
+from warehouse.checksum import Checksum, of_rollups
 from warehouse.migrate import migrate
+from warehouse.reprocess_compare import Span
 
 CAP = 3
 S = TypeVar("S", LoadSettings, MaintainSettings)
@@ -192,6 +195,24 @@ class Probe:
         (done,) = summary.tables
         return done
 
+    def reprocess(self, tenant: str, contract: Contract | None = None, **options: Any) -> Outcome:
+        """Reprocess the day of NOON, of one tenant, ``chunk`` events at a time; ``contract`` instead of our own."""
+        settings = self.reprocessing(load_chunk_events=options.pop("chunk", 500_000))
+        span = Span(NOON.replace(hour=0), NOON.replace(hour=0) + timedelta(days=1), tenant)
+        return reprocess([contract or self.contract], settings, span, **{"dry_run": False, **options})
+
+    def undo(self, run_id: uuid.UUID) -> Outcome:
+        """Undo a reprocessing."""
+        return undo([self.contract], self.reprocessing(), run_id)
+
+    def reprocessing(self, **changes: object) -> ReprocessSettings:
+        """The settings of `watershed reprocess`, with ``changes``; nothing is waited for very long."""
+        return ReprocessSettings(**{**self.settings.model_dump(), "reprocess_wait_seconds": 30, **changes})
+
+    def checksum(self, tenant: str) -> dict[str, Checksum]:
+        """Of the tenant's rollup rows and cells."""
+        return dict(of_rollups(self.watershed, [self.contract], tenant=tenant))
+
     def spark(self) -> SparkSession:
         """The session that loads run in."""
         return open_session(self.settings)
@@ -223,7 +244,7 @@ class Probe:
         )
 
 
-LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed", "lake_floor")
+LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed", "lake_floor", "id_audits")
 
 
 @pytest.fixture(scope="session")
@@ -255,6 +276,7 @@ def probe(stack: Any, load_settings: LoadSettings, tmp_path_factory: pytest.Temp
         c.execute(f"drop table rollups.{contract.rollup_table}".encode())
         for table in LEDGER:
             c.execute(f"delete from ledger.{table} where type = %s".encode(), (name,))
+        c.execute("delete from ledger.reprocesses where types = %s", ([name],))
     catalog.purge_table(contract.table)
 
 

@@ -73,7 +73,7 @@ def model(rows: list[Mapping[str, Any]], cap: int) -> tuple[list[dict[str, Any]]
         {"minute": minute, "region": region, "page": page, "status": status, **measures(group)}
         for (minute, region, page, status), group in sorted(groups.items())
     ]
-    names = ("landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap", "quarantined")
+    names = ("landed", "counted", "duplicates", "collisions", "copies", "minted", "over_cap", "quarantined", "erased")
     return rollup, [
         {"minute": minute, "received_hour": hour, **{name: cell[name] for name in names}}
         for (minute, hour), cell in sorted(cells.items())

@@ -20,6 +20,8 @@ FORBIDDEN = {
         "insert into ledger.collectors (collector_id) values ('x')",
         "delete from ledger.gate_results",
         "insert into ledger.publications (run_id) values (null)",
+        "update ledger.repairs set sent_at = now()",
+        "delete from ledger.repairs",
     ],
     "DBT_DSN": [
         "delete from rollups.page_view_minute",
@@ -75,6 +77,34 @@ FORBIDDEN = {
         "delete from ledger.collectors",
         "select from ledger.cells",
     ],
+    "REPAIRER_DSN": [
+        "select from rollups.page_view_minute",
+        "select from marts.region_hourly",
+        "select from ledger.cells",
+        "select from ledger.rejects",
+        "insert into ledger.touched (type) values ('x')",
+        "update ledger.lake_floor set floor = now()",
+        "delete from ledger.repair_runs",
+        "create table ledger.mine (x int)",
+    ],
+    "TRACER_DSN": [
+        "insert into ledger.touched (type) values ('x')",
+        "update ledger.books set signed_off_at = now()",
+        "delete from rollups.page_view_minute",
+        "delete from marts.region_hourly",
+        "delete from marts.loads",
+        "create table ledger.mine (x int)",
+    ],
+    "ERASER_DSN": [
+        "select from rollups.page_view_minute",
+        "select from marts.region_hourly",
+        "delete from ledger.touched",
+        "update ledger.cells set landed = 0",
+        "update ledger.cursors set land_seq = 0",
+        "delete from ledger.restatements",
+        "update ledger.reprocess_rows set content = '{}'",
+        "create table ledger.mine (x int)",
+    ],
     "READER_DSN": [
         "select from rollups.page_view_minute",
         "select from ledger.cells",
@@ -100,6 +130,12 @@ PERMITTED = {
     "GATE_DSN": ["select from rollups.page_view_minute", "select from ledger.cells"],
     "PUBLISHER_DSN": ["select from ledger.cursors", "delete from marts.region_hourly where false"],
     "LANDER_DSN": ["update ledger.landed set land_seq = land_seq where false"],
+    "TRACER_DSN": ["select from ledger.cells", "select from rollups.page_view_minute", "select from marts.freshness"],
+    "ERASER_DSN": [
+        "delete from ledger.erasures where false",
+        "select from ledger.touched",
+        "delete from ledger.reprocess_rows where false",
+    ],
     "READER_DSN": ["select from marts.region_hourly"],
 }
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner
 
+from books.show import NUMBERS
 from tests.integration.marts.warehouse_kit import LOADED_THROUGH, Warehouse
 from warehouse.marts_commands import app
 from warehouse.publish import refresh_freshness
@@ -64,6 +65,28 @@ def test_a_held_tenant_is_held_back_and_the_others_are_not(warehouse: Warehouse)
     assert warehouse.rows("select held_because from marts.freshness where tenant = 'a'") == [
         ("suite.stop: impossible",)
     ]
+
+
+def test_a_closed_hour_that_does_not_balance_holds_it_back_until_it_is_signed_off(warehouse: Warehouse) -> None:
+    received = LOADED_THROUGH.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    unbalanced_book(warehouse, "a", received)
+    unbalanced_book(warehouse, "b", received, closed=False)
+    unbalanced_book(warehouse, "c", received, balanced=True)
+    warehouse.publish(warehouse.offer(["a", "b", "c"], HOUR, 1))
+    assert [through(warehouse, tenant) for tenant in "abc"] == [received, LOADED_THROUGH, LOADED_THROUGH]
+    warehouse.rows("update ledger.books set signed_off_at = now(), signed_off_by = 'ann', signed_off_because = 'burnt'")
+    refresh_freshness(warehouse.dsns["PUBLISHER"])
+    assert through(warehouse) == LOADED_THROUGH
+
+
+def unbalanced_book(warehouse: Warehouse, tenant: str, hour: datetime, **changes: object) -> None:
+    row = dict.fromkeys(NUMBERS, 0) | {
+        "tenant": tenant, "type": "page_view", "received_hour": hour.isoformat(), "acknowledged": 2, "landed": 1,
+        "unlanded": 1, "reasons": {}, "closed": True, "balanced": False, "checked_at": hour.isoformat(),
+    } | changes  # fmt: skip
+    warehouse.rows(
+        "insert into ledger.books select (jsonb_populate_record(null::ledger.books, %s)).*", (json.dumps(row),)
+    )
 
 
 def test_an_open_collector_holds_it_back_until_its_spool_is_in_kafka(warehouse: Warehouse) -> None:

@@ -87,12 +87,19 @@ def test_a_tenant_sees_of_the_ledger_what_was_done_for_itself(unbuilt: Warehouse
             "insert into ledger.gate_results values (%s, 'marts', 'suite', 'is so', 'stop', %s, true, null, now())",
             (uuid4(), name),
         )
+        unbuilt.rows(
+            """
+            insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause)
+            values (%s, 'page_daily', %s, now(), '{}', '{}', '{}', 'late')
+            """,
+            (uuid4(), name),
+        )
     unbuilt.rows(
         "insert into ledger.loads (run_id, type, started_at, land_seq_from, land_seq_to) values (%s, 'x', now(), 0, 0)",
         (uuid4(),),
     )
     migrate(unbuilt.dsns["WAREHOUSE"], Registry.load())
-    for view in ("publications", "gate_results"):
+    for view in ("publications", "gate_results", "restatements"):
         assert as_tenant(unbuilt, tenant, f"select tenant from marts.{view}") == [(tenant,)]
         seen = unbuilt.rows(f"select tenant from marts.{view}", role="READER")
         assert {(tenant,), ("other",), ("*",)} <= set(seen)

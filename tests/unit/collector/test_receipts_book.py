@@ -50,6 +50,16 @@ def test_a_receipt_says_what_was_assigned_acknowledged_and_void(tmp_path: Path) 
     ]
 
 
+def test_a_request_that_was_refused_whole_is_counted_of_nobody_and_has_no_number(tmp_path: Path) -> None:
+    one = book(tmp_path)
+    one.refuse(NOW)
+    one.refuse(NOW)
+    receipt = shown(one)
+    (cell,) = receipt["cells"]
+    assert (cell["tenant"], cell["event_type"], cell["accepted"], cell["rejected"]) == ("", None, 0, 2)
+    assert (receipt["assigned"], receipt["acknowledged"]) == (0, 0)
+
+
 def test_what_is_at_work_is_in_doubt_until_it_is_settled(tmp_path: Path) -> None:
     one = book(tmp_path)
     first, _ = one.begin(2) or (0, 0)
@@ -73,6 +83,53 @@ def test_counters_survive_a_kill_to_the_last_one(tmp_path: Path) -> None:
     assert (receipt["assigned"], receipt["acknowledged"], receipt["in_doubt"]) == (1007, 1000, [[1001, 1007]])
     orphan.close(remove=True)
     assert list(tmp_path.iterdir()) == []
+
+
+class Killed(BaseException):
+    pass
+
+
+class Dying:
+    """The words of a process that is killed before its next store when it has made ``stores``."""
+
+    def __init__(self, words: memoryview, stores: int) -> None:
+        self._words, self._left = words, stores
+
+    def __getitem__(self, at: int) -> int:
+        return int(self._words[at])
+
+    def __setitem__(self, at: int, value: int) -> None:
+        if not self._left:
+            raise Killed
+        self._left -= 1
+        self._words[at] = value
+
+
+@pytest.mark.parametrize("stores", range(26))
+def test_a_request_is_counted_or_in_doubt_wherever_a_kill_strikes_while_it_is_booked(
+    tmp_path: Path, stores: int
+) -> None:
+    one = book(tmp_path)
+    before, _ = one.begin(2) or (0, 0)
+    slot, _ = one.begin(5) or (0, 0)
+    one.settle(before, {CELL: (2, 0, 1)})
+    words = one._words
+    one._words = Dying(words, stores)  # type: ignore[assignment]
+    try:
+        one.settle(slot, {CELL: (3, 1, 2), ("acme", "", NOW): (0, 1, 0)})
+        answered = True
+    except Killed:
+        answered = False
+    reopened = ReceiptBook(one.path, os.open(one.path, os.O_RDWR))
+    receipt = shown(reopened)
+    counted = sum(cell["accepted"] + cell["rejected"] for cell in receipt["cells"])  # type: ignore[attr-defined]
+    assert counted == receipt["acknowledged"]
+    assert (counted, receipt["in_doubt"]) in ((7, []), (2, [[3, 7]]))
+    assert not answered or counted == 7
+    assert answered or stores < 25, "not every store was reached"
+    one._words = words
+    for each in (one, reopened):
+        each.close(remove=False)
 
 
 def test_the_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:

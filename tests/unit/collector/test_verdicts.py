@@ -1,15 +1,18 @@
 """The verdict on one event: rights of the key, bounds of time, ids, bots, and the short form."""
 
+import asyncio
 import json
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from collector import bots
+from collector.flight import Flight
 from collector.keys import KeyKind, WriteKey
 from collector.verdict import Accepted, Judge, Rejected, Source
 from contracts.registry import Contract, Registry
@@ -232,3 +235,15 @@ def test_the_short_form_is_judged_in_its_own_names(form: Any, found: list[tuple[
     given = reasons(form, source(short_form=True))
     assert [reason for reason in given if reason in found] == sorted(found)
     assert not any(re.match("/(data|event_|occurred)", pointer) for pointer, _ in given)
+
+
+def test_a_rejection_keeps_the_id_that_its_idempotency_key_gives_it() -> None:
+    async def messages(by: Source) -> list[dict[str, Any]]:
+        book: Any = SimpleNamespace(collector_id="c" * 16)
+        verdicts = [judged({"event_type": "page_view"}, by, index) for index in range(2)]
+        return [json.loads(m.value) for m in Flight(book, 0, verdicts, by).messages(41, frozenset({"page_view"}))]
+
+    by = source(idempotency_key="batch-7")
+    accepted_again = [accepted(view(occurred_at=at(NOW)), by, index).event_id for index in range(2)]
+    assert [m["idempotent_id"] for m in asyncio.run(messages(by))] == accepted_again
+    assert [m["idempotent_id"] for m in asyncio.run(messages(source()))] == [None, None]

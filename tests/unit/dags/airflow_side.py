@@ -47,6 +47,7 @@ def describe(task: Any) -> dict[str, Any]:
         "timeout": limit.total_seconds() if limit else None,
         "arguments": list(getattr(task, "arguments", [])),
         "room": getattr(task, "room", None),
+        "final_code": getattr(task, "final_code", None),
         "outlets": [asset.name for asset in task.outlets],
         "after": sorted(task.upstream_task_ids),
         "depends_on_past": task.depends_on_past,
@@ -92,6 +93,7 @@ def facts(folder: str) -> dict[str, Any]:
             "schedule": str(dag.schedule),
             "start": dag.start_date.isoformat() if dag.start_date else None,
             "assets": assets(dag.timetable),
+            "params": dag.params.dump(),
             "tasks": [describe(task) for task in dag.tasks],
         }
         for dag in bag.dags.values()

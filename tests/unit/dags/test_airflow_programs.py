@@ -114,7 +114,8 @@ def test_only_the_scheduler_whose_workers_run_tasks_has_the_rooms_credentials(
     own = {"airflow", "airflow_fernet_key", "airflow_secret_key", "airflow_jwt_secret"}
     rooms = {"loader", "dbt", "gate", "publisher", "spark", "s3_load_access", "s3_load_secret"}
     rooms |= {"maintainer", "s3_maintain_access", "s3_maintain_secret"}
-    rooms |= {"reader", "s3_report_access", "s3_report_secret", "alerter", "superset_reporter"}
+    rooms |= {"reader", "s3_report_access", "s3_report_secret", "alerter", "superset_reporter", "repairer"}
+    rooms |= {"bookkeeper"}
     for program in airflow.programs(settings, known):
         values = "\n".join(program.env.values())
         held = {name for name, secret in known.items() if secret in values}

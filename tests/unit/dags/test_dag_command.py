@@ -110,7 +110,7 @@ def test_a_wrong_call_and_a_failure_are_told_apart(run: Run) -> None:
         run("exit 2")
     with pytest.raises(command.CommandFailed) as failed:
         run("""echo '{"changed": 1}'; exit 1""")
-    assert failed.value.result == {"changed": 1}
+    assert (failed.value.result, failed.value.code) == ({"changed": 1}, 1)
 
 
 def test_a_command_with_much_to_say_on_both_channels_does_not_stall(run: Run) -> None:

@@ -61,6 +61,16 @@ def test_a_failed_command_is_tried_again_and_its_numbers_are_kept(
     assert outcome["event"] is None
 
 
+def test_what_somebody_must_look_at_is_not_looked_for_again(
+    airflow_side: AirflowSide, fake_command: FakeCommand
+) -> None:
+    case = {"operator": {"arguments": ["reprocess"], "room": "load", "final_code": 3}}
+    outcome = airflow_side.execute(case, fake_command("""echo '{"differing": 2}'; exit 3"""))
+    assert outcome["raised"] == "AirflowFailException"
+    assert outcome["pushed"] == {"return_value": {"differing": 2}}
+    assert airflow_side.execute(case, fake_command("exit 1"))["raised"] == "CommandFailed"
+
+
 def test_a_command_that_was_called_wrongly_is_not_tried_again(
     airflow_side: AirflowSide, fake_command: FakeCommand
 ) -> None:

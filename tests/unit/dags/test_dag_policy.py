@@ -2,9 +2,16 @@
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
+from jinja2 import Template
+from typer.main import get_command
+
 from alerts.due import PATIENCE
+from rejects import options, repair_commands
+from rejects.reject import Chosen
+from spark_jobs.reprocess_commands import DIFFERS
 from stack import airflow, lineage
 from stack.settings import REPO
 
@@ -15,9 +22,13 @@ EXPECTED = {
     "rebuild_marts",
     "maintain_airflow",
     "maintain_lake",
+    "reprocess",
+    "audit_ids",
     "daily_report",
     "finish_reports",
     "mail_report",
+    "repair_rejects",
+    "reconcile_books",
 }
 Facts = dict[str, Any]
 
@@ -132,8 +143,9 @@ def test_a_rebuild_waits_for_a_running_build_and_takes_everything(facts: Facts) 
 
 def test_a_command_runs_in_the_name_of_its_own_room(facts: Facts) -> None:
     rooms = {"load": "load", "marts claim": "publish", "marts build": "dbt", "gate": "gate", "publish": "publish"}
-    rooms |= {"lake maintain": "maintain", "report": "report"}
-    rooms |= {"alerts check": "alerts", "alerts report": "mail_report"}
+    rooms |= {"reprocess": "load", "lake maintain": "maintain", "report": "report", "books reconcile": "books"}
+    rooms |= {"audit ids": "load"}
+    rooms |= {"alerts check": "alerts", "alerts report": "mail_report", "repair": "repair"}
     seen = set()
     for name, found in tasks(facts):
         if found["type"] == "WatershedOperator":
@@ -188,9 +200,51 @@ def test_a_report_is_of_the_day_that_its_run_is_called_by(facts: Facts) -> None:
     assert "--if-possible" in mailed, "an installation without mail is not one that fails each night"
 
 
+def test_a_reprocessing_is_of_the_whole_day_of_its_run_and_changes_nothing_unless_it_was_asked_for(
+    facts: Facts,
+) -> None:
+    assert facts["dags"]["reprocess"]["timetable"] == "CronDataIntervalTimetable"
+    assert task(facts, "reprocess", "reprocess")["final_code"] == DIFFERS
+    words = task(facts, "reprocess", "reprocess")["arguments"]
+    assert words[words.index("--from") + 1] == "{{ day_of(dag_run) }}"
+    assert words[words.index("--to") + 1] == "{{ day_after(dag_run) }}"
+    (choice,) = [word for word in words if "--apply" in word]
+    rendered = {
+        kind: Template(choice).render(dag_run=SimpleNamespace(run_type=kind))
+        for kind in ("scheduled", "backfill", "manual")
+    }
+    assert rendered == {"scheduled": "--dry-run", "backfill": "--apply", "manual": "--apply"}
+
+
 def test_the_dags_of_which_no_lineage_is_told_are_there_and_update_no_asset(facts: Facts) -> None:
     for name in lineage.QUIET:
         assert not [task["outlets"] for task in facts["dags"][name]["tasks"] if task["outlets"]], name
+
+
+def repair_asked_for(facts: Facts, **params: Any) -> dict[str, Any]:
+    """What the command of `repair_rejects` is asked for, when a run has ``params`` beside the defaults."""
+    given = {**facts["dags"]["repair_rejects"]["params"], **params}
+    run = {"params": given, "run_id": "manual__1", "dag_run": {"triggering_user_name": "ann"}}
+    words = [Template(word).render(run) for word in task(facts, "repair_rejects", "repair")["arguments"][1:]]
+    return get_command(repair_commands.app).make_context("repair", words).params
+
+
+def test_a_repair_only_looks_unless_somebody_says_otherwise(facts: Facts) -> None:
+    asked = repair_asked_for(facts)
+    assert (asked["apply"], asked["revalidate"], asked["patch"]) == (False, True, "")
+    assert (asked["by"], asked["as_json"]) == ("ann, manual__1", True)
+    names = ("reason", "field", "type_", "tenant", "key", "version", "since", "until")
+    assert options.chosen(*(asked[name] for name in names)) == Chosen(), "what is left empty does not matter"
+
+
+def test_a_repair_is_asked_for_what_its_run_says(facts: Facts) -> None:
+    patch = [{"op": "replace", "path": "/data/region", "value": 'it\'s <b> & "c"'}]
+    params = {"reason": "enum", "field": "/data/region", "type": "page_view", "tenant": "acme", "key": "k_1"}
+    params |= {"version": "2", "received_from": "2026-11-01", "received_to": "2026-11-03T12:00"}
+    asked = repair_asked_for(facts, **params, patch=patch, dry_run=False)
+    assert (asked["apply"], asked["revalidate"], json.loads(asked["patch"])) == (True, False, patch)
+    names = ("reason", "field", "type_", "tenant", "key", "version", "since", "until")
+    assert [asked[name] for name in names] == list(params.values())
 
 
 def test_dbts_results_are_written_where_the_lineage_of_a_build_is_read(facts: Facts) -> None:

@@ -45,6 +45,18 @@ def test_a_publication_says_how_many_rows() -> None:
     assert run_numbers.numbers({"published": {"acme": 5, "other": 7}, "repeated": False}) == {"published": 12}
 
 
+def test_a_repair_says_how_many_pass_and_are_sent_and_not_the_sums_over_reasons() -> None:
+    looked = {
+        "dry_run": False, "run_id": "x", "seen": 12, "already_repaired": 2, "would_pass": 7, "still_refused": 3,
+        "passing": [{"tenant": "acme", "event_type": "signup", "events": 7}],
+        "reasons": [{"reason": "enum", "events": 3, "example": {}}, {"reason": "type", "events": 2, "example": {}}],
+        "sent": 7, "resumed": 0, "unanswered": 0,
+    }  # fmt: skip
+    assert run_numbers.part("repair", looked, "") == (
+        "**repair**: already repaired 2, seen 12, sent 7, still refused 3, would pass 7"
+    )
+
+
 def test_a_report_leads_to_its_page() -> None:
     result = {"report": "s3://x/y.html", "rows": 3, "links": {"Report": "http://y"}}
     assert run_numbers.part("report", result, "") == "**report**: rows 3, [Report](http://y)"

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from collector.land_decode import Batch, Decoded
+from collector.land_decode import Batch, Decoded, Poison
 from collector.land_events import EventDecoder, keyed_hash
 from collector.land_quality import receipts_decoder, rejects_decoder
+from collector.land_rejects import rejection
 from contracts.model import Contract, FieldSpec
 from contracts.registry import Registry
 
@@ -56,6 +57,15 @@ def test_a_message_becomes_a_typed_row() -> None:
     assert decoded.poison == ()
 
 
+def test_a_row_keeps_its_place_in_kafka_whatever_is_set_aside_beside_it() -> None:
+    later = message(1, occurred_at="2026-11-23T09:00:00Z")
+    messages = batch(later, b"no JSON", message(2), partition=3)
+    decoded = EventDecoder(Registry.load().newest("page_view"), KEY).decode(messages)
+    rows = decoded.rows.to_pylist()
+    assert [(r["sequence"], r["kafka_partition"], r["kafka_offset"]) for r in rows] == [(2, 3, 2), (1, 3, 0)]
+    assert [p.offset for p in decoded.poison] == [1]
+
+
 def test_rows_are_sorted_by_the_time_they_occurred() -> None:
     late = message(1, occurred_at="2026-11-23T09:00:00Z")
     early = message(2, occurred_at="2026-11-22T09:00:00Z")
@@ -79,6 +89,13 @@ def test_rows_are_sorted_by_the_time_they_occurred() -> None:
         (message(data={"region": 7, "page_name": "/"}), "type"),
         (message(data={"region": "DE", "page_name": "/", "nobody_knows_it": 1}), "additionalProperties"),
         (message(data=None), "type"),
+        (b'{"data": ' + b"[" * 100_000, "parse"),
+        # What Postgres or Python cannot hold: a load or the books would stop at it for ever.
+        (message(sequence=2**63 - 1), "type"),
+        (message(tenant="ac\0me"), "type"),
+        (message(collector_id="a\0"), "type"),
+        (message(received_at="9999-12-31T23:59:59-12:00"), "type"),
+        (message(occurred_at="0001-01-01T00:00:00+12:00"), "type"),
     ],
 )
 def test_poison_is_set_aside_and_its_neighbours_land(poison: Any, keyword: str) -> None:
@@ -208,9 +225,29 @@ def test_a_receipt_and_a_rejection_become_rows_with_their_place_in_kafka() -> No
     }  # fmt: skip
     (row,) = rejects_decoder().decode(batch(rejection)).rows.to_pylist()
     assert (row["line"], row["body"], json.loads(row["reasons"])[0]["keyword"]) == (7, "{", "json")
+    assert row["idempotent_id"] is None, "messages of before there was one are read"
+    (row,) = rejects_decoder().decode(batch(rejection | {"idempotent_id": "i"})).rows.to_pylist()
+    assert row["idempotent_id"] == "i"
 
 
 def test_poison_in_the_rejects_is_set_aside_like_any_other() -> None:
     decoded = rejects_decoder().decode(batch(b"rubbish"))
     assert decoded.rows.num_rows == 0
     assert len(decoded.poison) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (json.dumps(message(7)).encode(), ("acme", "a" * 16, 7)),
+        (json.dumps(message(2**63 - 1, tenant="ac\0me")).encode(), (None, "a" * 16, None)),
+        (b'{"data": ' + b"[" * 100_000, (None, None, None)),
+        (None, (None, None, None)),
+    ],
+)
+def test_a_rejection_of_poison_says_no_more_of_it_than_can_be_landed(value: bytes | None, said: object) -> None:
+    poison = Poison(value, 0, 5, "type", "", "does not fit")
+    decoded = rejects_decoder().decode(batch(rejection("events.page_view", "id", poison, datetime.now(UTC))))
+    assert decoded.poison == ()
+    (row,) = decoded.rows.to_pylist()
+    assert (row["tenant"], row["collector_id"], row["sequence"]) == said

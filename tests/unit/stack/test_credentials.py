@@ -18,6 +18,8 @@ HELD = {
     "lander": {"kafka_lander", "s3_lander_access", "s3_lander_secret", "lander", "visitor_hash_key"},
     "load": {"s3_load_access", "s3_load_secret", "spark", "loader"},
     "maintain": {"s3_maintain_access", "s3_maintain_secret", "maintainer"},
+    "repair": {"s3_load_access", "s3_load_secret", "spark", "repairer"},
+    "books": {"s3_load_access", "s3_load_secret", "spark", "bookkeeper"},
     "report": {"s3_report_access", "s3_report_secret", "reader"},
     "dbt": {"dbt"},
     "gate": {"gate"},

@@ -1,0 +1,30 @@
+"""What a file says, compressed or not: for tests that search stores for something that must not be there."""
+
+import io
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyiceberg.avro.file import AvroFile
+
+
+class _Given:
+    """Bytes as pyiceberg's reader of Avro takes them."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def open(self) -> io.BytesIO:
+        return io.BytesIO(self._content)
+
+
+def readable(name: str, content: bytes) -> str:
+    """The bytes as they are, and of Parquet the columns, of Avro (Iceberg's manifests, with bounds) the records."""
+    text = content.decode("latin-1")
+    if name.endswith(".parquet"):
+        file = pq.ParquetFile(io.BytesIO(content))
+        text += str(file.read().to_pylist())
+    if name.endswith(".avro"):
+        given: Any = _Given(content)
+        with AvroFile(given) as records:
+            text += "".join(str(record) for record in records)
+    return text
