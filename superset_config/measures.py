@@ -17,7 +17,7 @@ CURRENCY = {"symbol": "AUTO", "symbolPosition": "prefix"}
 """The currency shown is that of the rows."""
 D3 = {
     "count": ",d", "money": ",.2f", "share": ".1%", "rate": ".2%", "milliseconds": ",.0f", "seconds": ",.1f",
-    "score": ".3f", "value": ",.4~g", "time": None,
+    "score": ".3f", "value": ",.4~r", "time": None,
 }  # fmt: skip
 """How Superset writes a metric of each of dbt's formats."""
 CHANGE = "+.1%"
