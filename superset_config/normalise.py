@@ -12,6 +12,8 @@ DERIVED = {
     "query_context", "datasource", "sqlalchemy_uri", "is_managed_externally", "configuration_method", "default_filters",
 }  # fmt: skip
 """Keys that the import fills in, or that say nothing: `default_filters` is of filters that Superset gave up."""
+SEEN = {"shared_label_colors", "map_label_colors", "color_scheme_domain"}
+"""Keys of a dashboard's metadata that Superset's pages write whenever an owner *looks* at it: the colours shown last."""
 BY_NAME = {"columns": "column_name", "metrics": "metric_name"}
 """Lists of a dataset whose order means nothing."""
 COLUMN_DEFAULTS = {"is_active": True}
@@ -30,7 +32,7 @@ def normal(content: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("params"), Mapping):
         kept["params"] = {key: value for key, value in kept["params"].items() if key not in DERIVED}
     if isinstance(kept.get("metadata"), Mapping):
-        kept["metadata"] = {key: value for key, value in kept["metadata"].items() if key not in DERIVED}
+        kept["metadata"] = {key: value for key, value in kept["metadata"].items() if key not in DERIVED | SEEN}
     pruned: dict[str, Any] = _pruned(kept)
     return pruned
 
@@ -78,9 +80,9 @@ def _in_order(exported: Any, known: Any) -> Any:
         known = known if isinstance(known, Mapping) else {}
         keys = [*(key for key in known if key in exported), *(key for key in exported if key not in known)]
         return {
-            key: _in_order(exported[key], known.get(key))
+            key: known[key] if key in SEEN else _in_order(exported[key], known.get(key))
             for key in keys
-            if key in known or (key not in DERIVED and not _says_nothing(key, exported[key]))
+            if key in known or (key not in DERIVED | SEEN and not _says_nothing(key, exported[key]))
         }
     if isinstance(exported, Sequence) and not isinstance(exported, str):
         names = [name for name in BY_NAME.values() if all(isinstance(e, Mapping) and name in e for e in exported)]

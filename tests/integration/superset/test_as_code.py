@@ -77,6 +77,14 @@ def test_a_change_made_in_superset_is_written_into_its_file_and_nothing_else_is(
         administrator.send("PUT", chart, put_back)
 
 
+def test_looking_at_a_dashboard_changes_nothing(administrator: Superset) -> None:
+    board = number(administrator, "dashboard", BOARD)
+    colours = {"shared_label_colors": ["games"], "map_label_colors": {"games": "#e04355"}}  # as the page does it
+    administrator.send("PUT", f"dashboard/{board}/colors?mark_updated=false", colours)
+    assert "games" in administrator.get(f"dashboard/{board}")["result"]["json_metadata"]
+    assert changes(Bundle.load(), exported(administrator)) == []
+
+
 def test_a_dashboard_made_by_hand_becomes_files(administrator: Superset, files: Path) -> None:
     chart = number(administrator, "chart", CHART)
     asset = next(each for each in Bundle.load().assets if each.path == CHART)

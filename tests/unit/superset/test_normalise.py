@@ -33,3 +33,13 @@ def test_which_chart_is_meant_makes_one() -> None:
 
 def test_an_export_becomes_a_file_with_the_files_own_numbers() -> None:
     assert as_file(board(25, 9), board(1, 2)) == board(1, 2)
+
+
+def test_a_dashboard_that_was_only_looked_at_is_as_it_was() -> None:
+    seen = {"shared_label_colors": ["games"], "map_label_colors": {"games": "#e04"}, "color_scheme_domain": ["#e04"]}
+    file, looked_at = board(1, 2), board(25, 9)
+    file["metadata"]["shared_label_colors"] = []
+    looked_at["metadata"] |= seen
+    assert normal(looked_at) == normal(file)
+    assert as_file(looked_at, file) == file
+    assert as_file(looked_at, {}).get("metadata", {}).keys().isdisjoint(seen)
