@@ -137,7 +137,7 @@ def each_day(
     measures: Mapping[str, int],
     condition: str = "true",
     *,
-    distinct: str | None = None,
+    grown: str | None = None,
     more: Sequence[str] = (),
 ) -> str:
     """The CTEs of :func:`so_far` over ``spans`` of the scope 'Day so far', and ``each_day``: tenant, day, the measures.
@@ -146,13 +146,14 @@ def each_day(
     of day that the newest has reached, so that its last point is not a fall. On the day that tiles compare with, a
     measure that is 0 is null: from 0 to anything they would say +0.0 %.
 
+    :param grown: a distinct measure of which the mart of days tells how many there were by each of its hours
     :raises MacroError: for a family that has no hours
     """
     if family_of(family).hour is None:
         raise MacroError(f"{family} is counted by day: a part of a day cannot be told")
     shown = ",\n        ".join(
         f"case when d.of_tile then nullif(d.{name}, 0) else d.{name} end as {name}"
-        for name in [*measures, *([distinct] if distinct else [])]
+        for name in [*measures, *([grown] if grown else [])]
     )
     return f"""wanted as (
     select
@@ -165,13 +166,40 @@ def each_day(
         interval '1 day', s.time_zone
     ) as d (day)
 ),
-{so_far(family, ("day",), measures, condition, distinct=distinct, more=more)},
+{so_far(family, ("day",), measures, condition, more=more)},
 each_day as (
     select
         d.tenant, d.day,
         {shown}
     from (
-        select *, day = max(day) over (partition by tenant) - interval '{24 * COMPARED_DAY} hours' as of_tile
-        from so_far
+        select
+            s.*, s.day = max(s.day) over (partition by s.tenant) - interval '{24 * COMPARED_DAY} hours' as of_tile
+            {_grown(family, grown)}
     ) as d
 )"""
+
+
+def _grown(family: str, measure: str | None) -> str:
+    """The rest of a ``select`` from ``so_far`` (``s``), after its columns: ``measure``, if any, by ``wanted``'s until.
+
+    Within an hour it grows evenly. A day that the mart has not is 0; one that was built before it counted hours, null.
+    """
+    if measure is None:
+        return "from so_far as s"
+    counts = f"m.{measure}_by_hour"
+
+    def by(hour: str) -> str:
+        return f"coalesce({counts}[least({hour}, cardinality({counts}))::integer], 0)"  # there is no element 0
+
+    before, after = by("floor(h.hours)"), by("ceil(h.hours)")
+    return f""", case
+                when m.tenant is null then 0
+                when cardinality({counts}) > 0 or m.{measure} = 0
+                    then round({before} + (h.hours - floor(h.hours)) * ({after} - {before}), 0)
+            end as {measure}
+        from so_far as s
+        inner join wanted as w on w.tenant = s.tenant and w.day = s.day
+        cross join lateral (
+            select (date_part('epoch', w.until - date_trunc('hour', w.since, 'UTC')) / 3600)::numeric as hours
+        ) as h
+        left join marts.{family_of(family).by_day} as m on m.tenant = w.tenant and m.period_start = w.since"""

@@ -13,7 +13,7 @@ DERIVED = {
 }  # fmt: skip
 """Keys that the import fills in, or that say nothing: `default_filters` is of filters that Superset gave up."""
 SEEN = {"shared_label_colors", "map_label_colors", "color_scheme_domain"}
-"""Keys of a dashboard's metadata that Superset's pages write whenever an owner *looks* at it: the colours shown last."""
+"""Keys of a dashboard's metadata that Superset's pages write when an owner *looks* at it: the colours shown last."""
 BY_NAME = {"columns": "column_name", "metrics": "metric_name"}
 """Lists of a dataset whose order means nothing."""
 COLUMN_DEFAULTS = {"is_active": True}

@@ -11,7 +11,8 @@ class Mart:
     """One table of schema ``marts`` with a model of its name in ``marts_build``.
 
     The key is (tenant, period_start, *dimensions); every other column is a measure, or says more about the key. Those
-    called ``…_sketch`` are how a distinct count or a quantile merges, not numbers that anyone reads.
+    called ``…_sketch`` are how a distinct count or a quantile merges, and ``…_by_hour`` how a day's count grew: not
+    numbers that a restatement tells.
 
     An hour of any of ``event_types`` touches the period that holds it, and one of ``onward`` all later periods too: a
     user who turns out to have been here before is no longer new later on. Grain ``ever`` has one period,

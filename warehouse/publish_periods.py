@@ -144,7 +144,8 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
 
     A quiet day that is only now known to be one, or not to lie between busy days any more, is no changed number.
     """
-    measures = [name for name in _columns(connection, mart) if name not in mart.key and not name.endswith("_sketch")]
+    told = [name for name in _columns(connection, mart) if not name.endswith(("_sketch", "_by_hour"))]
+    measures = [name for name in told if name not in mart.key]
     shown = {
         "mart": sql.Identifier("marts", mart.name),
         "candidate": sql.Identifier("marts_build", mart.name),

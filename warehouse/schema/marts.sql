@@ -2,7 +2,8 @@
 --
 -- Every mart has tenant, period_start (an instant: days, weeks and months begin in the tenant's time zone, calendar.sql), its
 -- dimension, its measures and, as `<measure>_sketch`, the hashes from which distinct counts merge over any range of time:
--- sorted, the 65536 least (exact below that, see sketch.sql).
+-- sorted, the 65536 least (exact below that, see sketch.sql). `visitors_by_hour`, empty until an old day is built anew, is how
+-- many distinct visitors a day had by the end of each of its hours: a day so far is compared with as much of another.
 -- The columns equal those of the model of the same name in dbt_project/models/marts: a test compares them.
 
 create table if not exists marts.page_views_hourly (
@@ -18,6 +19,8 @@ comment on table marts.page_views_hourly is 'Page views by hour, over all region
 
 create table if not exists marts.page_views_daily (like marts.page_views_hourly including all);
 comment on table marts.page_views_daily is 'Page views by day, over all regions and pages.';
+alter table marts.page_views_daily add column if not exists visitors_by_hour bigint[] not null default '{}';
+alter table marts.page_views_daily alter column visitors_by_hour drop default;
 
 create table if not exists marts.page_views_weekly (like marts.page_views_hourly including all);
 comment on table marts.page_views_weekly is 'Page views by ISO week (from Monday), over all regions and pages.';

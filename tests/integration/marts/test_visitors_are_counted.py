@@ -2,7 +2,9 @@
 
 import random
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from textwrap import dedent
 
 import pytest
@@ -30,6 +32,13 @@ def asking(mart: str, where: str) -> str:
     )  # fmt: skip
     assert changes == 1
     return query
+
+
+def parts(seen: list[int], size: int = 40_000) -> Iterator[tuple[int, ...]]:
+    """``seen`` in parts that one minute may have."""
+    rest = iter(seen)
+    while part := tuple(islice(rest, size)):
+        yield part
 
 
 @pytest.fixture
@@ -89,3 +98,29 @@ def test_days_are_exact_and_all_else_is_within_two_percent(
         assert estimate == pytest.approx(truth, rel=0.02), (mart, where)
     ((_, estimate),) = warehouse.rows(query_to_copy(), role="READER")
     assert estimate == pytest.approx(exact(region="DE"), rel=0.02)
+
+
+def test_a_day_has_by_each_hour_the_visitors_that_it_had_until_then(warehouse: Warehouse) -> None:
+    seeded = random.Random(20261117)  # noqa: S311 - draws a test
+    hashes = [seeded.getrandbits(63) for _ in range(100_000)]
+    hours = {
+        "exact": {0: hashes[:100], 2: hashes[50:90_000:3], 3: hashes[:10]},
+        "full": {1: hashes[:80_000], 2: hashes[70_000:], 5: hashes[:5]},  # the first piece's sketch is full
+    }
+    warehouse.load(
+        Minute(tenant, MONDAY + timedelta(hours=hour, minutes=n), visitors=part, views=len(part))
+        for tenant, of_day in hours.items()
+        for hour, seen in of_day.items()
+        for n, part in enumerate(parts(seen))
+    )
+    warehouse.run()
+    rows = dict(warehouse.rows("select tenant, visitors_by_hour from marts.page_views_daily", role="READER"))
+    truth = {
+        tenant: [
+            len({h for hour, seen in of_day.items() if hour <= last for h in seen}) for last in range(max(of_day) + 1)
+        ]
+        for tenant, of_day in hours.items()
+    }
+    assert rows["exact"] == truth["exact"]
+    assert rows["full"] == pytest.approx(truth["full"], rel=0.02)
+    assert rows["full"] != truth["full"]

@@ -297,6 +297,7 @@ class Warehouse:
                     (tenant, hour, views),
                 )
             for mart in (mart for mart in MART_LIST if mart.name in MARTS):
+                more, nothing = (", visitors_by_hour", ", '{}'") if mart.name == "page_views_daily" else ("", "")
                 columns = ", ".join(("tenant", "period_start", *mart.dimensions))
                 keys = "".join(", %s" for _ in mart.dimensions)
                 for tenant in names:
@@ -308,8 +309,8 @@ class Warehouse:
                     )
                     connection.execute(
                         f"insert into marts_build.{mart.name} ({columns}, page_views, visitors, bot_page_views, "
-                        f"visitors_sketch) values (%s, date_trunc(%s, %s::timestamptz, 'UTC'){keys}, "
-                        "%s, 0, 0, '{}')".encode(),
+                        f"visitors_sketch{more}) values (%s, date_trunc(%s, %s::timestamptz, 'UTC'){keys}, "
+                        f"%s, 0, 0, '{{}}'{nothing})".encode(),
                         (*where, *["DE"] * len(mart.dimensions), views),
                     )
         self.pass_gates(run_id)

@@ -46,6 +46,18 @@ class Marts:
             name = mart["relname"]
             if not name.startswith("page_views_"):
                 self.connection.execute(f"create temp table {name} as select * from marts.{name} with no data".encode())
+        grown = """
+            , array(
+                select count(distinct visitor)
+                from generate_series(1, 24) as h (hour)
+                left join pg_temp.region_hourly as r
+                    on
+                        r.tenant = d.tenant and r.period_start >= date_trunc('hour', d.period_start, 'UTC')
+                        and r.period_start < date_trunc('hour', d.period_start, 'UTC') + h.hour * interval '1 hour'
+                left join unnest(r.visitors_sketch) as visitor on true
+                group by h.hour order by h.hour
+            ) as visitors_by_hour
+        """
         for grain in ("hourly", "daily", "weekly", "monthly"):  # as they are built: what is put into regions is in all
             self.connection.execute(
                 f"""
@@ -55,7 +67,8 @@ class Marts:
                     sketch.distinct_estimate(sketch.merge_distinct(visitors_sketch)) as visitors,
                     sum(bot_page_views)::bigint as bot_page_views,
                     sketch.merge_distinct(visitors_sketch) as visitors_sketch
-                from pg_temp.region_{grain} group by tenant, period_start
+                    {grown if grain == "daily" else ""}
+                from pg_temp.region_{grain} as d group by tenant, period_start
                 """.encode()
             )
 
