@@ -42,6 +42,18 @@ def test_a_mart_with_a_new_column_is_built_anew(warehouse: Warehouse) -> None:
     assert warehouse.rows(found, role="READER") == [(1, 2, 1, 1, 1)]
 
 
+def test_a_new_column_is_added_to_what_dbt_built_before(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON, visitors=(1,))])
+    warehouse.run(gates=False)
+    warehouse.rows("alter table marts.page_views_daily drop column visitors_by_hour")
+    warehouse.rows("alter table marts_build.page_views_daily drop column visitors_by_hour", role="DBT")
+    assert migrate(warehouse.dsns["WAREHOUSE"], Registry.load()).hours_to_rebuild == 1
+    warehouse.run(gates=False)
+    found = "select visitors_by_hour from marts.page_views_daily"
+    assert warehouse.rows(found, role="READER") == [([0] * 12 + [1],)]
+    assert warehouse.rows("select count(*) from ledger.restatements") == [(0,)]
+
+
 def test_a_migration_that_brings_nothing_new_marks_nothing(warehouse: Warehouse) -> None:
     warehouse.load_rows("purchase", [SALE])
     warehouse.run(gates=False)
