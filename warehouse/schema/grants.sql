@@ -52,12 +52,14 @@ grant usage on sequence ledger.change_seq to publisher;
 -- A claim switches a tenant to the time zone that was asked for.
 grant update (marts_time_zone) on ledger.tenants to publisher;
 grant insert on ledger.restatements to publisher;
+grant insert, update on ledger.restated_periods to publisher;
+grant delete on ledger.fillings to publisher;
 grant insert, update on ledger.publications to publisher;
 grant select, insert, update, delete on all tables in schema marts to publisher;
 -- The views there are windows on the ledger: written through, they would let it change what was done.
 revoke insert, update, delete on
 marts.loads, marts.gate_results, marts.publications, marts.popular_apps, marts.rejects_hourly, marts.arrivals_hourly,
-marts.books_hourly, marts.restatements, marts.id_audits
+marts.books_hourly, marts.restatements, marts.restated_periods, marts.newest_restatements, marts.id_audits
 from publisher;
 
 -- lander: how far the lake is.
