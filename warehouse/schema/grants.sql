@@ -31,6 +31,7 @@ to loader;
 grant select, insert, update on ledger.books_touched to loader;
 -- The nightly audit of ids, a job beside the load.
 grant select, insert, delete on ledger.id_audits to loader;
+grant select, insert, update, delete on ledger.id_audits_due to loader;
 
 -- dbt: rollups to candidates.
 grant usage on schema rollups, ledger to dbt;
