@@ -85,6 +85,8 @@ ledger.lake_files, ledger.file_ranges, ledger.file_minutes, ledger.held_minutes,
 ledger.reconciliations
 to bookkeeper;
 grant insert, update on ledger.receipt_cells, ledger.collectors, ledger.touched, ledger.rejects_touched to bookkeeper;
+-- A record: nobody changes or takes away what is in it.
+grant insert on ledger.sign_offs to bookkeeper;
 grant usage on sequence ledger.change_seq to bookkeeper;
 
 -- tracer: follows one event through all of it, and changes nothing.
