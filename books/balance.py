@@ -29,6 +29,7 @@ _DONE = """
 """
 """Hours with rows of a minute that waits for the load stay: the winner may change, and so what other hours counted."""
 BALANCE = (Path(__file__).resolve().parent / "balance.sql").read_bytes()
+_HOUR = timedelta(hours=1)
 LOOK_BACK = timedelta(minutes=10)
 """A receipt's cells have the time at which their transaction began, and are seen when it ends."""
 
@@ -56,10 +57,11 @@ def counting(contract: Contract) -> tuple[str, ...] | None:
     return None
 
 
-def due(connection: psycopg.Connection, since: datetime | None) -> list[datetime]:
+def due(connection: psycopg.Connection, since: datetime | None, contracts: Collection[Contract] = ()) -> list[datetime]:
     """Hours to balance: touched, not in balance yet, changed by receipts, waiting for the load, or young; newest first.
 
-    ``since``: when the last reconciliation began; None: every hour that anything is known of.
+    ``since``: when the last reconciliation began; None: every hour that anything is known of, and those in which the
+    rollups of ``contracts`` show what no event explains.
     """
     if since is None:
         query = """
@@ -69,21 +71,24 @@ def due(connection: psycopg.Connection, since: datetime | None) -> list[datetime
             union select received_hour from ledger.rejects
             union select received_hour from ledger.books
         """
-        rows = connection.execute(f"select received_hour from ({query}) as h order by 1 desc".encode())  # noqa: S608
-    else:
-        rows = connection.execute(
-            """
-            select received_hour from ledger.books_touched
-            union select received_hour from ledger.books
-            where not (closed and balanced and not_loaded = 0) or received_hour > now() - interval '3 hours'
-            union select received_hour from ledger.receipt_cells where updated_at > %(since)s
-            union
-            select c.received_hour from ledger.touched as t
-            inner join ledger.cells as c on c.type = t.type and c.tenant = t.tenant and c.minute = t.minute
-            order by 1 desc
-            """,
-            {"since": since - LOOK_BACK},
-        )
+        found = connection.execute(f"select received_hour from ({query}) as h".encode()).fetchall()  # noqa: S608
+        hours = {hour for (hour,) in found}
+        for contract in contracts:
+            hours |= {hour for _, _, hour, _ in strays(connection, contract)}
+        return sorted(hours, reverse=True)
+    rows = connection.execute(
+        """
+        select received_hour from ledger.books_touched
+        union select received_hour from ledger.books
+        where not (closed and balanced and not_loaded = 0) or received_hour > now() - interval '3 hours'
+        union select received_hour from ledger.receipt_cells where updated_at > %(since)s
+        union
+        select c.received_hour from ledger.touched as t
+        inner join ledger.cells as c on c.type = t.type and c.tenant = t.tenant and c.minute = t.minute
+        order by 1 desc
+        """,
+        {"since": since - LOOK_BACK},
+    )
     return [hour for (hour,) in rows]
 
 
@@ -105,6 +110,13 @@ def balance(
             types = {type_: k for type_, k in known.items() if type_ not in ahead}
             checked_at = connection.execute("select clock_timestamp()").fetchone()
             apart = [row for c in contracts if c.type in types for row in _apart(connection, c, hours)]
+            stray = [
+                row
+                for c in contracts
+                if c.type in types
+                for first, before in ranges(hours)
+                for row in strays(connection, c, first, before)
+            ]
             values = {
                 "hours": list(hours),
                 "known": [c.type for c in contracts],
@@ -115,6 +127,10 @@ def balance(
                 "apart_tenants": [row[1] for row in apart],
                 "apart_minutes": [row[2] for row in apart],
                 "apart": [row[3] for row in apart],
+                "stray_types": [row[0] for row in stray],
+                "stray_tenants": [row[1] for row in stray],
+                "stray_hours": [row[2] for row in stray],
+                "stray": [row[3] for row in stray],
                 "checked_at": checked_at[0] if checked_at else None,
             }
             connection.execute(BALANCE, values)
@@ -153,11 +169,9 @@ def _apart(
 
     Where old minutes were merged into quarter-hours nothing is left to compare, nor of a type without a rollup yet.
     """
-    measures = counting(contract)
-    there = connection.execute("select to_regclass('rollups.' || quote_ident(%s))", (contract.rollup_table,)).fetchone()
-    if measures is None or not there or there[0] is None:
+    total = _total(connection, contract)
+    if total is None:
         return []
-    total = sql.SQL(" + ").join(sql.SQL("r.{}").format(sql.Identifier(name)) for name in measures)
     query = sql.SQL(
         """
         select %(type)s, m.tenant, m.minute, abs(c.counted - r.shown)
@@ -180,3 +194,68 @@ def _apart(
         """
     ).format(total=total, table=sql.Identifier("rollups", contract.rollup_table))
     return connection.execute(query, {"type": contract.type, "hours": list(hours)}).fetchall()
+
+
+def strays(
+    connection: psycopg.Connection, contract: Contract, first: datetime | None = None, before: datetime | None = None
+) -> list[tuple[str, str, datetime, int]]:
+    """What the rollup shows in minutes that ``ledger.cells`` know nothing of: no event of the lake explains it.
+
+    By type, tenant and hour, with how many events it shows, at least one. Nobody knows when they were received: the
+    hour is that of the minutes, in [``first``, ``before``). Merged quarter-hours are left out, as above.
+    """
+    total = _total(connection, contract)
+    if total is None:
+        return []
+    # Instants as Postgres plans with them: not known until the query runs they would be guessed (ADR 0035).
+    within = [
+        sql.SQL("r.minute {} {}").format(sql.SQL(sign), sql.Literal(instant))
+        for sign, instant in ((">=", first), ("<", before), (">=", _downsampled_to(connection, contract)))
+        if instant is not None
+    ]
+    query = sql.SQL(
+        """
+        with shown as (select distinct r.tenant, r.minute from {table} as r where {within})
+
+        select {type}, m.tenant, date_trunc('hour', m.minute, 'UTC'), greatest(sum({total}), 1)::bigint
+        from shown as m
+        inner join {table} as r on r.tenant = m.tenant and r.minute = m.minute
+        where not exists (
+            select from ledger.cells as c where c.type = {type} and c.tenant = m.tenant and c.minute = m.minute
+        )
+        group by 2, 3
+        """
+    ).format(
+        total=total,
+        type=sql.Literal(contract.type),
+        table=sql.Identifier("rollups", contract.rollup_table),
+        within=sql.SQL(" and ").join([sql.SQL("true"), *within]),
+    )
+    return connection.execute(query).fetchall()
+
+
+def ranges(hours: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
+    """``hours``, the newest first, as spans without gaps, of which the end is not within."""
+    spans: list[tuple[datetime, datetime]] = []
+    for hour in hours:
+        if spans and spans[-1][0] == hour + _HOUR:
+            spans[-1] = (hour, spans[-1][1])
+        else:
+            spans.append((hour, hour + _HOUR))
+    return spans
+
+
+def _total(connection: psycopg.Connection, contract: Contract) -> sql.Composable | None:
+    """SQL of how many events a row ``r`` of the rollup shows; None where it cannot be told, or there is no rollup."""
+    measures = counting(contract)
+    there = connection.execute("select to_regclass('rollups.' || quote_ident(%s))", (contract.rollup_table,)).fetchone()
+    if measures is None or not there or there[0] is None:
+        return None
+    return sql.SQL(" + ").join(sql.SQL("r.{}").format(sql.Identifier(name)) for name in measures)
+
+
+def _downsampled_to(connection: psycopg.Connection, contract: Contract) -> datetime | None:
+    row = connection.execute(
+        "select downsampled_to from ledger.lake_floor where type = %s", (contract.type,)
+    ).fetchone()
+    return row[0] if row else None

@@ -1,8 +1,9 @@
 -- Balance hours of receipt, one row for each tenant and type, in one statement and so in one snapshot.
 --
 -- Given are `hours`; `known`, the event types; `types`, those of which the ledger knows every file, with `through`, before
--- which everything received was in the lake when its files were listed (`rejects_through`: the rejected events); and `apart_…`,
--- minutes in which the rollups show another number of events than ledger.cells count.
+-- which everything received was in the lake when its files were listed (`rejects_through`: the rejected events); `apart_…`,
+-- minutes in which the rollups show another number of events than ledger.cells count; and `stray_…`, what they show by hour
+-- in minutes of which ledger.cells know nothing.
 with wanted as (
     select t.type, least(t.through, l.through) as through, c.land_seq
     from unnest(%(types)s::text[], %(through)s::timestamptz[]) as t (type, through)
@@ -180,6 +181,14 @@ loaded as (
     group by m.type, m.tenant, m.received_hour
 ),
 
+stray as (
+    select type, tenant, received_hour, sum(shown) as charted_apart
+    from unnest(
+        %(stray_types)s::text[], %(stray_tenants)s::text[], %(stray_hours)s::timestamptz[], %(stray)s::bigint[]
+    ) as s (type, tenant, received_hour, shown)
+    group by type, tenant, received_hour
+),
+
 refused as (
     select
         case when r.event_type = any(%(known)s) then r.event_type else '' end as type,
@@ -216,7 +225,7 @@ found as (
         coalesce(l.erased, 0) as erased,
         coalesce(l.not_loaded, 0) as not_loaded,
         coalesce(l.unexplained, 0) as unexplained,
-        coalesce(l.charted_apart, 0) as charted_apart,
+        coalesce(l.charted_apart, 0) + coalesce(s.charted_apart, 0) as charted_apart,
         coalesce(t.rejected, 0) as rejected,
         coalesce(t.rejected_unlanded, 0) as rejected_unlanded,
         coalesce(r.reasons, '{}') as reasons,
@@ -232,52 +241,70 @@ found as (
     from taken as t
     full join loaded as l using (type, tenant, received_hour)
     full join reasons as r using (type, tenant, received_hour)
+    full join stray as s using (type, tenant, received_hour)
     inner join wanted as w using (type)
+),
+
+-- As they were when this statement began.
+signed as (
+    select * from ledger.books where received_hour = any(%(hours)s) and signed_off_at is not null
+),
+
+written as (
+    insert into ledger.books as b (
+        tenant, type, received_hour, acknowledged, landed, unlanded, missing, set_aside, copies, counted, duplicates, collisions,
+        quarantined, erased, not_loaded, unexplained, charted_apart, rejected, rejected_unlanded, reasons, minted, in_doubt, void,
+        "foreign", closed, balanced, checked_at
+    )
+    select
+        f.*,
+        f.unlanded + f.missing + f.unexplained + f.charted_apart + f.rejected_unlanded + f."foreign" = 0,
+        %(checked_at)s
+    from found as f
+    on conflict (received_hour, tenant, type) do update set
+        acknowledged = excluded.acknowledged,
+        landed = excluded.landed,
+        unlanded = excluded.unlanded,
+        missing = excluded.missing,
+        set_aside = excluded.set_aside,
+        copies = excluded.copies,
+        counted = excluded.counted,
+        duplicates = excluded.duplicates,
+        collisions = excluded.collisions,
+        quarantined = excluded.quarantined,
+        erased = excluded.erased,
+        not_loaded = excluded.not_loaded,
+        unexplained = excluded.unexplained,
+        charted_apart = excluded.charted_apart,
+        rejected = excluded.rejected,
+        rejected_unlanded = excluded.rejected_unlanded,
+        reasons = excluded.reasons,
+        minted = excluded.minted,
+        in_doubt = excluded.in_doubt,
+        void = excluded.void,
+        "foreign" = excluded."foreign",
+        closed = excluded.closed,
+        balanced = excluded.balanced,
+        checked_at = excluded.checked_at,
+        -- Signed off was what the books said then; what else goes wrong in the hour has to be looked at again.
+        signed_off_at = case
+            when
+                excluded.balanced or (
+                    (b.unlanded, b.missing, b.unexplained, b.charted_apart, b.rejected_unlanded, b."foreign")
+                    = (
+                        excluded.unlanded, excluded.missing, excluded.unexplained, excluded.charted_apart,
+                        excluded.rejected_unlanded, excluded."foreign"
+                    )
+                ) then b.signed_off_at
+        end
+    returning b.*
 )
 
-insert into ledger.books as b (
-    tenant, type, received_hour, acknowledged, landed, unlanded, missing, set_aside, copies, counted, duplicates, collisions,
-    quarantined, erased, not_loaded, unexplained, charted_apart, rejected, rejected_unlanded, reasons, minted, in_doubt, void,
-    "foreign", closed, balanced, checked_at
-)
+insert into ledger.sign_offs (tenant, type, received_hour, deed, by, because, lacking)
 select
-    f.*,
-    f.unlanded + f.missing + f.unexplained + f.charted_apart + f.rejected_unlanded + f."foreign" = 0,
-    %(checked_at)s
-from found as f
-on conflict (received_hour, tenant, type) do update set
-    acknowledged = excluded.acknowledged,
-    landed = excluded.landed,
-    unlanded = excluded.unlanded,
-    missing = excluded.missing,
-    set_aside = excluded.set_aside,
-    copies = excluded.copies,
-    counted = excluded.counted,
-    duplicates = excluded.duplicates,
-    collisions = excluded.collisions,
-    quarantined = excluded.quarantined,
-    erased = excluded.erased,
-    not_loaded = excluded.not_loaded,
-    unexplained = excluded.unexplained,
-    charted_apart = excluded.charted_apart,
-    rejected = excluded.rejected,
-    rejected_unlanded = excluded.rejected_unlanded,
-    reasons = excluded.reasons,
-    minted = excluded.minted,
-    in_doubt = excluded.in_doubt,
-    void = excluded.void,
-    "foreign" = excluded."foreign",
-    closed = excluded.closed,
-    balanced = excluded.balanced,
-    checked_at = excluded.checked_at,
-    -- Signed off was what the books said then; what else goes wrong in the hour has to be looked at again.
-    signed_off_at = case
-        when
-            excluded.balanced or (
-                (b.unlanded, b.missing, b.unexplained, b.charted_apart, b.rejected_unlanded, b."foreign")
-                = (
-                    excluded.unlanded, excluded.missing, excluded.unexplained, excluded.charted_apart,
-                    excluded.rejected_unlanded, excluded."foreign"
-                )
-            ) then b.signed_off_at
-    end
+    w.tenant, w.type, w.received_hour, 'lapsed', 'reconcile', 'something else does not balance',
+    ledger.lacking(w.unlanded, w.missing, w.unexplained, w.charted_apart, w.rejected_unlanded, w."foreign")
+from written as w
+inner join signed as s using (tenant, type, received_hour)
+where w.signed_off_at is null
+order by w.received_hour, w.tenant, w.type

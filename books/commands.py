@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from books import show
+from books import show, sign_off
 from books.settings import BooksSettings
 from contracts.registry import ContractError, Registry
 from runtime import log
@@ -94,9 +94,10 @@ def show_command(  # noqa: PLR0917 - typer's
     console = Console(stderr=as_json, highlight=False)
     console.print(_grid(rows) if rows else "no hour of that kind")
     for file in missing:
+        instead = "" if file["found_size"] is None else f", {file['found_size']:,} of {file['size']:,} bytes are there"
         console.print(
             f"missing since {file['missing_since']:%F %T}: {file['path']} ({file['rows']:,} events of {file['type']},"
-            f" {file['minutes_held']:,} minutes held)",
+            f" {file['minutes_held']:,} minutes held{instead})",
             style="red",
             soft_wrap=True,
         )
@@ -113,43 +114,117 @@ def show_command(  # noqa: PLR0917 - typer's
         typer.echo(json.dumps({name: show.as_json(part) for name, part in found.items()}))
 
 
+_Because = Annotated[str, typer.Option(help="Why: kept with the hours, and in their history.")]
+_Whose = Annotated[str, typer.Option(help="Whose.")]
+_Which = Annotated[str, typer.Option("--type", help="Which event type; `(none)`: requests of no known type.")]
+_At = Annotated[datetime, typer.Option(formats=_HOUR, help="Which hour of receipt (UTC), such as 2026-11-29T14.")]
+_By = Annotated[str, typer.Option(help="Who; default: the user of this machine.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Show which hours it would be, and do nothing.")]
+
+
 @app.command("sign-off")
 def sign_off_command(  # noqa: PLR0917 - typer's
-    because: Annotated[str, typer.Option(help="Why the hours may stay as they are: kept with them.")],
-    tenant: Annotated[str, typer.Option(help="Whose.")],
-    type_: Annotated[str, typer.Option("--type", help="Which event type; `(none)`: requests of no known type.")],
-    hour: Annotated[datetime, typer.Option(formats=_HOUR, help="Which hour of receipt (UTC), such as 2026-11-29T14.")],
-    by: Annotated[str, typer.Option(help="Who; default: the user of this machine.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be signed off, and do nothing.")] = False,
+    because: _Because,
+    tenant: _Whose,
+    type_: _Which,
+    hour: _At,
+    by: _By = "",
+    dry_run: _DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Sign off a closed hour that does not balance: it stays as it is, and holds "complete through" back no more.
 
-    It is red again when anything else of it goes wrong.
+    It is red again when anything else of it goes wrong, or when it is taken back.
     """
-    if not because.strip():
-        raise typer.BadParameter("say why", param_hint="--because")
-    start = _hour(hour)
+    start, reason = _hour(hour), _reason(because)
     asked = show.Asked(tenant, type_, start, start + timedelta(hours=1), red=True)
     with _said(), _connected() as connection:
-        if dry_run:
-            rows = show.books(connection, asked)
-        else:
-            rows = show.sign_off(connection, asked, by.strip() or getpass.getuser(), because.strip())
+        rows = show.books(connection, asked) if dry_run else sign_off.sign_off(connection, asked, _who(by), reason)
+    none = (
+        "no closed hour that does not balance and nobody signed off; `watershed books show --red` shows those there are"
+    )
+    _told(rows, asked, none, dry_run=dry_run, done="signed off", as_json=as_json)
+
+
+@app.command("take-back")
+def take_back_command(  # noqa: PLR0917 - typer's
+    because: _Because,
+    tenant: _Whose,
+    type_: _Which,
+    hour: _At,
+    by: _By = "",
+    dry_run: _DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Take back that an hour was signed off: as long as it does not balance it is red again."""
+    start, reason = _hour(hour), _reason(because)
+    asked = show.Asked(tenant, type_, start, start + timedelta(hours=1))
+    with _said(), _connected() as connection:
+        rows = (
+            sign_off.signed_off(connection, asked)
+            if dry_run
+            else sign_off.take_back(connection, asked, _who(by), reason)
+        )
+    none = "not signed off; `watershed books sign-offs` shows what ever was"
+    _told(rows, asked, none, dry_run=dry_run, done="taken back", as_json=as_json)
+
+
+@app.command("sign-offs")
+def sign_offs_command(
+    tenant: Tenant = None,
+    type_: Type = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=_HOUR, help="From this hour of receipt on (UTC).")
+    ] = None,
+    before: Annotated[datetime | None, typer.Option("--to", formats=_HOUR, help="Before this hour of receipt.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was ever signed off, taken back, or lapsed because something else went wrong: the newest first."""
+    with _said(), _connected() as connection:
+        rows = sign_off.history(connection, show.Asked(tenant, type_, _utc(first), _utc(before)))
     console = Console(stderr=as_json, highlight=False)
+    for row in rows:
+        lacking = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in sorted(row["lacking"].items()))
+        console.print(
+            f"{row['at'].astimezone(UTC):%F %T} {row['deed']} by {row['by']}: {row['tenant'] or '(none)'},"
+            f" {row['type'] or '(none)'}, {row['received_hour'].astimezone(UTC):%FT%H} ({lacking or 'it balanced'}):"
+            f" {row['because']}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if not rows:
+        console.print("nothing was ever signed off")
+    if as_json:
+        typer.echo(json.dumps({"sign_offs": show.as_json(rows)}))
+
+
+def _who(by: str) -> str:
+    return by.strip() or getpass.getuser()
+
+
+def _reason(because: str) -> str:
+    if not because.strip():
+        raise typer.BadParameter("say why", param_hint="--because")
+    return because.strip()
+
+
+def _told(
+    rows: Sequence[dict[str, Any]], asked: show.Asked, none: str, *, dry_run: bool, done: str, as_json: bool
+) -> None:
+    """What was done to ``rows``, or with ``dry_run`` would be; exit code 1, and ``none``, when there are none."""
     if not rows:
         Console(stderr=True).print(
-            f"books: {tenant}, {type_}, {start:%FT%H}: no closed hour that does not balance and nobody signed off;"
-            " `watershed books show --red` shows those there are",
+            f"books: {asked.tenant}, {asked.type}, {asked.first:%FT%H}: {none}",
             style="red",
             markup=False,
             soft_wrap=True,
         )
         raise typer.Exit(1)
+    console = Console(stderr=as_json, highlight=False)
     console.print(_grid(rows))
-    console.print("dry run: nothing was signed off" if dry_run else "signed off")
+    console.print(f"dry run: nothing was {done}" if dry_run else done)
     if as_json:
-        typer.echo(json.dumps({"signed_off": [] if dry_run else show.as_json(rows)}))
+        typer.echo(json.dumps({done.replace(" ", "_"): [] if dry_run else show.as_json(rows)}))
 
 
 def _grid(rows: Sequence[dict[str, Any]]) -> Table:

@@ -1,7 +1,7 @@
 """``ledger.lake_files`` and what they hold, brought to what a table of the lake names now and what is really there."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -45,7 +45,7 @@ def index(connection: psycopg.Connection, type_: str, pinned: Pinned, read: Read
     _name(connection, type_, snapshot.files)
     current = list(snapshot.manifests)
     by_path = {file.path: file for file in snapshot.files}
-    absent = gone(pinned, _paths(connection, type_, current))
+    absent = gone(pinned, _sizes(connection, type_, current))
     _note_gone(connection, type_, current, absent, by_path, done)
     unread = [(file_id, by_path[path]) for file_id, path in _unread(connection, type_, current)]
     for at, (file_id, file) in enumerate(unread):
@@ -94,11 +94,14 @@ def keep(connection: psycopg.Connection, type_: str, file_id: int, contents: Con
 
 
 def _read_manifests(connection: psycopg.Connection, type_: str) -> dict[str, int]:
-    """Manifests of which every known file was read, and how many those are."""
+    """Manifests of which every known file was read, and how many those are.
+
+    Of one with a file whose size nobody noted yet it is not known: it is opened again.
+    """
     rows = connection.execute(
         """
         select manifest, count(*) from ledger.lake_files where type = %s and state <> 'expired'
-        group by manifest having bool_and(read)
+        group by manifest having bool_and(read and size is not null)
         """,
         (type_,),
     )
@@ -108,24 +111,33 @@ def _read_manifests(connection: psycopg.Connection, type_: str) -> dict[str, int
 def _name(connection: psycopg.Connection, type_: str, files: Sequence[Named]) -> None:
     connection.execute(
         """
-        insert into ledger.lake_files as f (type, path, manifest, day, rows)
-        select %s, n.path, n.manifest, n.day, n.rows
-        from unnest(%s::text[], %s::text[], %s::date[], %s::bigint[]) as n (path, manifest, day, rows)
+        insert into ledger.lake_files as f (type, path, manifest, day, rows, size)
+        select %s, n.path, n.manifest, n.day, n.rows, n.size
+        from unnest(%s::text[], %s::text[], %s::date[], %s::bigint[], %s::bigint[])
+            as n (path, manifest, day, rows, size)
         order by n.path
         on conflict (path) do update set
             manifest = excluded.manifest,
+            size = excluded.size,
             state = case when f.state = 'expired' then 'here' else f.state end,
             seen_at = now()
         """,
-        (type_, [f.path for f in files], [f.manifest for f in files], [f.day for f in files], [f.rows for f in files]),
+        (
+            type_,
+            [f.path for f in files],
+            [f.manifest for f in files],
+            [f.day for f in files],
+            [f.rows for f in files],
+            [f.size for f in files],
+        ),
     )
 
 
-def _paths(connection: psycopg.Connection, type_: str, manifests: list[str]) -> list[str]:
+def _sizes(connection: psycopg.Connection, type_: str, manifests: list[str]) -> dict[str, int]:
     rows = connection.execute(
-        "select path from ledger.lake_files where type = %s and manifest = any(%s)", (type_, manifests)
+        "select path, size from ledger.lake_files where type = %s and manifest = any(%s)", (type_, manifests)
     )
-    return [path for (path,) in rows]
+    return dict(rows.fetchall())
 
 
 def _unread(connection: psycopg.Connection, type_: str, manifests: list[str]) -> list[tuple[int, str]]:
@@ -144,12 +156,15 @@ def _note_gone(  # noqa: PLR0917 - as its one caller has them
     connection: psycopg.Connection,
     type_: str,
     manifests: list[str],
-    paths: Iterable[str],
+    found: Mapping[str, int | None],
     named_anew: Mapping[str, Named],
     done: Indexed,
 ) -> None:
-    """Files whose objects went and came back: their hours, and the minutes that are held meanwhile."""
-    absent = list(paths)
+    """Files whose objects went and came back: their hours, and the minutes that are held meanwhile.
+
+    ``found``: those that are not there as named, with the size of what is there instead.
+    """
+    absent = list(found)
     unread = [file for path in absent if (file := named_anew.get(path)) is not None]
     with connection.transaction():
         lost = connection.execute(
@@ -164,12 +179,21 @@ def _note_gone(  # noqa: PLR0917 - as its one caller has them
             """
             update ledger.lake_files set
                 state = 'here',
+                found_size = null,
                 missing_since = case when not read then missing_since end
             where type = %s and manifest = any(%s) and state = 'missing' and not path = any(%s)
             returning file_id
             """,
             (type_, manifests, absent),
         ).fetchall()
+        connection.execute(
+            """
+            update ledger.lake_files as f set found_size = n.size
+            from unnest(%s::text[], %s::bigint[]) as n (path, size)
+            where f.path = n.path and f.found_size is distinct from n.size
+            """,
+            (absent, [found[path] for path in absent]),
+        )
         lost_ids, back_ids = [file_id for (file_id,) in lost], [file_id for (file_id,) in back]
         connection.execute(
             """

@@ -1,6 +1,6 @@
-"""Which data files a table of the lake names, which of their objects are there, and what a file holds."""
+"""Which data files a table of the lake names, which of their objects are there as named, and what a file holds."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -33,6 +33,8 @@ class Named:
     manifest: str
     day: date | None
     rows: int
+    size: int
+    """Of the object in bytes, as it was written."""
     source: DataFile
     first: datetime | None = None
     last: datetime | None = None
@@ -72,6 +74,7 @@ def named(pinned: Pinned, known_manifests: Mapping[str, int]) -> Snapshot:
             manifest.manifest_path,
             _day(entry.data_file),
             entry.data_file.record_count,
+            entry.data_file.file_size_in_bytes,
             entry.data_file,
             *_bounds(pinned, entry.data_file),
         )
@@ -107,38 +110,41 @@ def _bounds(pinned: Pinned, file: DataFile) -> tuple[datetime | None, datetime |
     return told(file.lower_bounds), told(file.upper_bounds)
 
 
-def gone(pinned: Pinned, paths: Iterable[str]) -> frozenset[str]:
-    """Those of ``paths`` whose objects are not there: not in the list of the table's folder, and asked for twice.
+def gone(pinned: Pinned, sizes: Mapping[str, int]) -> dict[str, int | None]:
+    """The paths of ``sizes`` whose objects are not there: not in the list of the table's folder, and asked for twice.
+
+    An object of another size is not the file that the table names: overwritten or cut short by hand. It is not there
+    either, and comes with the size that was found; None where there is nothing.
 
     :raises OSError: the store is away, refuses, or is another one: then nothing is known.
     """
     io = pinned.source.io
     if not isinstance(io, PyArrowFileIO):
         raise NotUnderstood(f"{pinned.table}: no file system to list it by")
-    wanted = set(paths)
-    folder = f"{pinned.source.location()}/data"
-    there = set(_listed(io, folder))
-    absent = [path for path in wanted if path not in there]
+    there = dict(_listed(io, f"{pinned.source.location()}/data"))
+    found = {path: there.get(path) for path, size in sizes.items() if there.get(path) != size}
     with ThreadPoolExecutor(_AT_ONCE) as askers:  # of a folder that is gone there may be very many
         for _ in range(2):
-            found = list(askers.map(lambda path: _is_there(io, path), absent))
-            absent = [path for path, is_there in zip(absent, found, strict=True) if not is_there]
-    if absent and not _is_there(io, pinned.metadata_location):
-        raise OSError(f"{pinned.table}: {len(absent)} files are not in the store, and its metadata is not either")
-    return frozenset(absent)
+            asked = zip(found, askers.map(lambda path: _size(io, path), list(found)), strict=True)
+            found = {path: size for path, size in asked if size != sizes[path]}
+    if found and _size(io, pinned.metadata_location) is None:
+        raise OSError(f"{pinned.table}: {len(found)} files are not in the store, and its metadata is not either")
+    return found
 
 
-def _listed(io: PyArrowFileIO, folder: str) -> Iterator[str]:
+def _listed(io: PyArrowFileIO, folder: str) -> Iterator[tuple[str, int]]:
     _, _, place = io.parse_location(folder)
     prefix = folder.removesuffix(place)
     for info in _files(io, folder).get_file_info(FileSelector(place, allow_not_found=True, recursive=True)):
         if info.type == FileType.File:
-            yield prefix + info.path
+            yield prefix + info.path, int(info.size)
 
 
-def _is_there(io: PyArrowFileIO, path: str) -> bool:
+def _size(io: PyArrowFileIO, path: str) -> int | None:
+    """Of an object in bytes; None where there is none."""
     _, _, place = io.parse_location(path)
-    return bool(_files(io, path).get_file_info(place).type == FileType.File)
+    info = _files(io, path).get_file_info(place)
+    return int(info.size) if info.type == FileType.File else None
 
 
 def _files(io: PyArrowFileIO, location: str) -> FileSystem:

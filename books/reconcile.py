@@ -107,7 +107,7 @@ class _Run:
         self._done.receipts_found = catch_up(self._warehouse, self._catalog, self._settings, everything=everything)
         wanted = [*self._contracts, rejects.CURSOR]
         known = self._known(wanted, deadline)
-        hours = due(self._warehouse, None if everything else since)
+        hours = due(self._warehouse, None if everything else since, self._contracts.values())
         ahead: list[str] = []
         for attempt in range(ATTEMPTS):
             ahead = self._balance(known, hours, deadline, count=not attempt)

@@ -1,9 +1,9 @@
-"""What the books say, for who asks; and the word of an operator who looked into hours that do not balance."""
+"""What the books say, for who asks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -40,31 +40,36 @@ class Asked:
         }
 
 
-_THESE = """
+THESE_HOURS: LiteralString = """
     (%(tenant)s::text is null or tenant = %(tenant)s)
     and (%(type)s::text is null or type = %(type)s)
     and (%(first)s::timestamptz is null or received_hour >= %(first)s)
     and (%(before)s::timestamptz is null or received_hour < %(before)s)
+"""
+"""SQL: the rows by tenant, type and hour that are asked for, of whatever kind."""
+THESE: LiteralString = f"""
+    {THESE_HOURS}
     and (not %(red)s or closed and not balanced and signed_off_at is null)
 """
+"""SQL: the rows of ``ledger.books`` that are asked for."""
 
 
 def books(connection: psycopg.Connection[Any], asked: Asked) -> list[dict[str, Any]]:
     """Rows of ``ledger.books``, the newest hour first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
-            f"select * from ledger.books where {_THESE} order by received_hour desc, tenant, type".encode(),  # noqa: S608
+            f"select * from ledger.books where {THESE} order by received_hour desc, tenant, type".encode(),  # noqa: S608
             asked.values(),
         )
         return cursor.fetchall()
 
 
 def missing_files(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-    """Data files that the lake names and whose objects are gone."""
+    """Data files that the lake names and whose objects are gone, or others: of ``found_size`` instead of ``size``."""
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
             """
-            select f.type, f.path, f.rows, f.missing_since, count(h.minute)::int as minutes_held
+            select f.type, f.path, f.rows, f.missing_since, f.size, f.found_size, count(h.minute)::int as minutes_held
             from ledger.lake_files as f
             left join ledger.held_minutes as h on h.file_id = f.file_id
             where f.state = 'missing'
@@ -105,7 +110,7 @@ def lost(connection: psycopg.Connection[Any], asked: Asked) -> list[dict[str, An
                     select s.collector_id from ledger.receipt_cells as s
                     inner join (
                         select b.received_hour, b.tenant, b.type from ledger.books as b
-                        where closed and unlanded + rejected_unlanded > 0 and {_THESE}
+                        where closed and unlanded + rejected_unlanded > 0 and {THESE}
                     ) as b using (received_hour, tenant, type)
                 )
             ) as n
@@ -115,23 +120,6 @@ def lost(connection: psycopg.Connection[Any], asked: Asked) -> list[dict[str, An
             {**asked.values(), "most": MOST_RANGES},
         )
         return cursor.fetchall()
-
-
-def sign_off(connection: psycopg.Connection[Any], asked: Asked, by: str, because: str) -> list[dict[str, Any]]:
-    """Sign off the closed hours of ``asked`` that do not balance; gives them.
-
-    They stay out of balance, and no longer hold anything back; what else goes wrong in them is red again.
-    """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(
-            f"""
-            update ledger.books set signed_off_by = %(by)s, signed_off_because = %(because)s, signed_off_at = now()
-            where closed and not balanced and signed_off_at is null and {_THESE}
-            returning *
-            """.encode(),  # noqa: S608
-            {**asked.values(), "by": by, "because": because},
-        )
-        return sorted(cursor.fetchall(), key=lambda row: (row["received_hour"], row["tenant"], row["type"]))
 
 
 def as_json(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

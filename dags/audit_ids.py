@@ -10,8 +10,8 @@ than one minute. An event's identity is its id *and* its time, so such an event 
 * **A second run of a day replaces the first.** Days are audited anew by backfill: `watershed stack airflow backfill
   create --dag-id audit_ids --from-date … --to-date … --reprocess-behavior completed`.
 * **If it fails**: the log names the type and why. Nothing waits for it. A file of the lake that is missing
-  (`./watershed books show --red`) is left out, and the result names its type (`files_missing`): audit the day again
-  when it is there.
+  (`./watershed books show --red`) is left out, and the result names its type (`files_missing`, also in
+  `marts.id_audits`). The first run after it is there audits the day again (`again` in its result).
 """
 
 from datetime import timedelta

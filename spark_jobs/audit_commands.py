@@ -11,7 +11,7 @@ from rich.table import Table
 
 from contracts.registry import ContractError, Registry
 from runtime import log
-from spark_jobs.audit_ids import Audit, audit
+from spark_jobs.audit_ids import Audit, audit, audit_again
 from spark_jobs.settings import AuditSettings
 
 app = typer.Typer(no_args_is_help=True, help="Audits of what is in the lake.")
@@ -31,7 +31,8 @@ def ids_command(
     """Look for ids received on --day that lie in more than one minute: their events count in each of them.
 
     It is compared with what occurred in the AUDIT_LOOK_BACK_DAYS before. What is found is in marts.id_audits, with
-    examples; a second audit of a day replaces the first. Exit code 1 when a type could not be looked at.
+    examples; a second audit of a day replaces the first. Days that were audited beside missing files are audited
+    again when these are there. Exit code 1 when a type could not be looked at.
     """
     log.configure("audit")
     logging.getLogger("pyiceberg").setLevel(logging.WARNING)
@@ -41,11 +42,16 @@ def ids_command(
         contracts = [registry.newest(t) for t in type_] if type_ else list(registry)
     except ContractError as error:
         raise typer.BadParameter(str(error), param_hint="--type") from error
-    done = audit(contracts, AuditSettings.read(), when)
-    _show(done, Console(stderr=as_json, highlight=False))
+    settings, console = AuditSettings.read(), Console(stderr=as_json, highlight=False)
+    done = audit(contracts, settings, when)
+    _show(done, console)
+    again = audit_again(contracts, settings)
+    for one in again:
+        console.print(f"{one.day} was audited beside missing files, which are there again:")
+        _show(one, console)
     if as_json:
-        typer.echo(json.dumps(done.as_json()))
-    if done.failed:
+        typer.echo(json.dumps({**done.as_json(), "again": [one.as_json() for one in again]}))
+    if any(one.failed for one in (done, *again)):
         raise typer.Exit(1)
 
 
@@ -74,7 +80,7 @@ def _show(done: Audit, console: Console) -> None:
     for type_, files in sorted(done.files_missing.items()):
         console.print(
             f"{type_}: {files:,} files of the lake are missing (`watershed books show --red`), and were not looked"
-            " into: audit the day again when they are there"
+            " into: the day is audited again on the night after they are there"
         )
     for type_, why in sorted(done.failed.items()):
         console.print(f"{type_} failed: {why}", style="red", markup=False)

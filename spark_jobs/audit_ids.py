@@ -22,7 +22,7 @@ from spark_jobs.session import open_session
 from spark_jobs.settings import AuditSettings
 from spark_jobs.surviving import ids_of_day
 from warehouse.held import missing_files
-from warehouse.id_audits import Audited, write
+from warehouse.id_audits import Audited, due, write
 from warehouse.load_state import SESSION
 
 EXAMPLES = 10
@@ -76,7 +76,7 @@ def audit(contracts: Iterable[Contract], settings: AuditSettings, day: date) -> 
                 missing = missing_files(warehouse, type_)
                 pinned = pin(table, location, settings)
                 found = _audit(pinned, settings, begin, done.looked_back_to, missing)
-                write(warehouse, type_, day, done.looked_back_to, found)
+                write(warehouse, type_, day, done.looked_back_to, found, missing)
             except Exception as error:
                 logger.exception("ids could not be audited", type=type_)
                 done.failed[type_] = (
@@ -87,6 +87,14 @@ def audit(contracts: Iterable[Contract], settings: AuditSettings, day: date) -> 
                 if missing:
                     done.files_missing[type_] = len(missing)
     return done
+
+
+def audit_again(contracts: Iterable[Contract], settings: AuditSettings) -> list[Audit]:
+    """Audit the days anew that were audited beside missing files, where these are there again; the oldest first."""
+    by_type = {contract.type: contract for contract in contracts}
+    with psycopg.connect(settings.loader_dsn, autocommit=True, options=SESSION) as warehouse:
+        days = due(warehouse, by_type.keys())
+    return [audit([by_type[type_] for type_ in types], settings, day) for day, types in days.items()]
 
 
 def _audit(

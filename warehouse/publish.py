@@ -12,6 +12,7 @@ import psycopg
 
 from runtime import log
 from warehouse.claims import SESSION
+from warehouse.first_fillings import settle_fillings
 from warehouse.marts import MARTS
 from warehouse.publication_lock import alone_with_candidates, alone_with_claims
 from warehouse.publish_claim import Candidate, NotGated, SupersededRun, read_candidate, settle_claim
@@ -76,15 +77,16 @@ def publish(dsn: str, run_id: UUID) -> Publication:
 def _publish(connection: psycopg.Connection, run_id: UUID, candidate: Candidate) -> Publication:
     rows = dict.fromkeys(candidate.tenants, 0)
     restatements = 0
-    replaced = []
+    replaced = {}
     for mart in MARTS:
         periods = Periods.of(connection, candidate, mart)
         if periods:
-            replaced.append(mart.name)
+            replaced[mart] = sorted(set(periods.tenants))
             restatements += write_restatements(connection, run_id, mart, periods)
             for tenant, written in replace_periods(connection, mart, periods).items():
                 rows[tenant] += written
     settle_claim(connection, run_id, candidate)
+    settle_fillings(connection, replaced)
     write_freshness(connection, candidate.claimed, candidate.held, candidate.tenants)
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -98,7 +100,7 @@ def _publish(connection: psycopg.Connection, run_id: UUID, candidate: Candidate)
             [(run_id, tenant, written, None) for tenant, written in sorted(rows.items())]
             + [(run_id, tenant, 0, reason) for tenant, reason in sorted(candidate.held.items())],
         )
-    return Publication(run_id, rows, candidate.held, restatements, marts=tuple(replaced))
+    return Publication(run_id, rows, candidate.held, restatements, marts=tuple(mart.name for mart in replaced))
 
 
 def _published_before(connection: psycopg.Connection, run_id: UUID) -> Publication | None:

@@ -142,7 +142,8 @@ def replace_periods(connection: psycopg.Connection, mart: Mart, periods: Periods
 def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart, periods: Periods) -> int:
     """Write down each row of a closed period that is about to change; gives how many. Call it before replacing.
 
-    A quiet day that is only now known to be one, or not to lie between busy days any more, is no changed number.
+    A quiet day that is only now known to be one, or not to lie between busy days any more, is no changed number; nor is
+    one of a mart, or of a column, that a tenant's readers have not had yet (``first_fillings.py``).
     """
     told = [name for name in _columns(connection, mart) if not name.endswith(("_sketch", "_by_hour"))]
     measures = [name for name in told if name not in mart.key]
@@ -157,22 +158,25 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
     query = sql.SQL(
         """
         with closed as (
-            select tenant, period_start as first, coalesce(period_end, 'infinity') as behind, cause
+            select
+                p.tenant, p.period_start as first, coalesce(p.period_end, 'infinity') as behind, p.cause,
+                coalesce(f.columns, '{{}}') as filling
             from unnest(
                 %(tenants)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(causes)s::text[],
                 %(closed)s::boolean[]
             ) as p (tenant, period_start, period_end, cause, closed)
-            where closed
+            left join ledger.fillings as f on f.mart = %(mart)s and f.tenant = p.tenant
+            where p.closed and (f.tenant is null or f.columns is not null)
         ),
 
         old as (
-            select {key}, {measures} as measures, {quiet} as is_quiet, closed.cause
+            select {key}, {measures} - closed.filling as measures, {quiet} as is_quiet, closed.cause
             from {mart} inner join closed using (tenant)
             where period_start >= closed.first and period_start < closed.behind
         ),
 
         new as (
-            select {key}, {measures} as measures, {quiet} as is_quiet, closed.cause
+            select {key}, {measures} - closed.filling as measures, {quiet} as is_quiet, closed.cause
             from {candidate} inner join closed using (tenant)
             where period_start = closed.first
         ),
@@ -181,25 +185,39 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
             select tenant, array_agg(run order by run) as runs
             from unnest(%(reprocessed)s::text[], %(reprocesses)s::uuid[]) as r (tenant, run)
             group by tenant
+        ),
+
+        restated as (
+            insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause, reprocessed_by)
+            select %(run_id)s, %(mart)s, tenant, period_start, {row_key}, old.measures, new.measures,
+                coalesce(new.cause, old.cause),
+                case
+                    when %(reprocess)s = any(string_to_array(coalesce(new.cause, old.cause), ','))
+                        then reprocesses.runs
+                end
+            from old
+            full outer join new using ({key})
+            left join reprocesses using (tenant)
+            where
+                old.measures is distinct from new.measures
+                and not ((old.measures is null and new.is_quiet) or (new.measures is null and old.is_quiet))
+            order by {key}
+            returning run_id, mart, tenant, period_start, cause
+        ),
+
+        periods as (
+            insert into ledger.restated_periods as p (run_id, mart, tenant, period_start, cause, rows)
+            select run_id, mart, tenant, period_start, cause, count(*)
+            from restated
+            group by run_id, mart, tenant, period_start, cause
+            on conflict (run_id, mart, tenant, period_start, cause) do update set rows = p.rows + excluded.rows
+            returning rows
         )
 
-        insert into ledger.restatements (run_id, mart, tenant, period_start, key, old, new, cause, reprocessed_by)
-        select %(run_id)s, %(mart)s, tenant, period_start, {row_key}, old.measures, new.measures,
-            coalesce(new.cause, old.cause),
-            case
-                when %(reprocess)s = any(string_to_array(coalesce(new.cause, old.cause), ','))
-                    then reprocesses.runs
-            end
-        from old
-        full outer join new using ({key})
-        left join reprocesses using (tenant)
-        where
-            old.measures is distinct from new.measures
-            and not ((old.measures is null and new.is_quiet) or (new.measures is null and old.is_quiet))
-        order by {key}
+        select count(*) from restated
         """
     ).format(**shown)
-    cursor = connection.execute(
+    row = connection.execute(
         query,
         {
             "run_id": run_id,
@@ -213,8 +231,9 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
             "reprocessed": [tenant for tenant, _ in periods.reprocesses],
             "reprocesses": [run for _, run in periods.reprocesses],
         },
-    )
-    return cursor.rowcount
+    ).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate without group by always gives a row
+    return int(row[0])
 
 
 def _columns(connection: psycopg.Connection, mart: Mart) -> list[str]:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from contracts.columns import rollup_columns
 from contracts.model import Contract
+from warehouse.first_fillings import mark_filling
 from warehouse.marts import MARTS
 from warehouse.periods import TIME_ZONE
 
@@ -42,14 +43,17 @@ def mark_new_marts(
 ) -> int:
     """Have all hours built of the types that feed a mart which is not ``known``, or has a column that it had not.
 
-    Gives how many hours that is.
+    Their first publication is a filling, and no restatement. Gives how many hours that is.
     """
     now = known_marts(connection)
-    types = {type_ for mart in MARTS if now[mart.name] - set(known.get(mart.name, ())) for type_ in mart.event_types}
+    new = {mart: columns for mart in MARTS if (columns := now[mart.name] - set(known.get(mart.name, ())))}
+    types = {type_ for mart in new for type_ in mart.event_types}
     hours = 0
     for contract in contracts:
         if contract.type in types:
             hours += _mark_hours(connection, contract.type, sql.SQL("true"))
+    for mart, columns in new.items():
+        mark_filling(connection, mart, None if columns & {*mart.key} else columns)
     return hours
 
 

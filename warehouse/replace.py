@@ -12,6 +12,7 @@ from contracts.columns import rollup_columns
 from contracts.model import Contract
 from warehouse.causes import CAUSES
 from warehouse.touched import Touched, months
+from warehouse.unpublished import CHANGED_AGAIN
 
 CELL_COLUMNS = (
     "type", "tenant", "minute", "received_hour",
@@ -105,17 +106,8 @@ def _replace(
             ) as c (tenant, minute, cause, received_from)
             group by c.tenant, hour
             order by c.tenant, hour
-            on conflict (type, tenant, hour) do update set
-                change_id = excluded.change_id,
-                cause = case
-                    when coalesce(array_position(%(gravity)s::text[], u.cause), 0)
-                        > coalesce(array_position(%(gravity)s::text[], excluded.cause), 0)
-                        then u.cause
-                    else excluded.cause
-                end,
-                received_from = least(u.received_from, excluded.received_from),
-                changed_at = now()
-            """,
+            """
+            + CHANGED_AGAIN,
             these,
         )
 

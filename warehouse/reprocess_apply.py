@@ -20,6 +20,7 @@ from warehouse.causes import CAUSES, REPROCESS
 from warehouse.load_state import type_lock
 from warehouse.reprocess_judge import judge, outcomes, spans_of
 from warehouse.reprocess_runs import finish
+from warehouse.unpublished import CHANGED_AGAIN
 
 _LOOK_AGAIN_SECONDS = 0.2
 
@@ -114,18 +115,8 @@ def _mark(connection: psycopg.Connection, run_id: UUID) -> None:
         ) as h
         left join ledger.cursors as c on c.type = h.type
         order by h.type, h.tenant, h.hour
-        on conflict (type, tenant, hour) do update set
-            change_id = excluded.change_id,
-            cause = case
-                when coalesce(array_position(%(gravity)s::text[], u.cause), 0)
-                    > coalesce(array_position(%(gravity)s::text[], excluded.cause), 0)
-                    then u.cause
-                else excluded.cause
-            end,
-            received_from = least(u.received_from, excluded.received_from),
-            reprocessed_by = excluded.reprocessed_by,
-            changed_at = now()
-        """,
+        """  # noqa: S608 - our own words
+        + CHANGED_AGAIN,
         {"cause": REPROCESS, "run_id": run_id, "gravity": list(CAUSES)},
     )
     # Else the books of an hour that balances would be those of before until every hour is balanced anew, once a day.

@@ -45,7 +45,13 @@ create index if not exists lake_files_type on ledger.lake_files (type, state);
 create index if not exists lake_files_land_seq on ledger.lake_files (type, land_seq);
 comment on table ledger.lake_files is 'The data files of the lake''s tables, and whether their objects are there.';
 comment on column ledger.lake_files.state is
-    'here; missing: a snapshot names it and its object is gone; expired: left the lake below the floor, having landed.';
+    'here; missing: a snapshot names it and its object is gone, or is of another size; expired: left the lake below the floor, having landed.';
+
+alter table ledger.lake_files add column if not exists size bigint;
+alter table ledger.lake_files add column if not exists found_size bigint;
+comment on column ledger.lake_files.size is 'In bytes, as the lake''s metadata say; null: from before it was noted, until its manifest is opened again.';
+comment on column ledger.lake_files.found_size is
+    'Of a missing file: the bytes of what is at its name instead, overwritten or cut short; null: nothing is.';
 
 create table if not exists ledger.file_ranges (
     file_id bigint not null references ledger.lake_files (file_id) on delete cascade,
@@ -131,6 +137,48 @@ where not (closed and balanced and not_loaded = 0);
 comment on table ledger.books is
     'acknowledged = landed and unlanded; landed = counted + duplicates + collisions + quarantined + not yet loaded.';
 comment on column ledger.books.closed is 'Everything received in the hour was to be in the lake when it was checked.';
+
+create table if not exists ledger.sign_offs (
+    sign_off_id bigint generated always as identity primary key,
+    tenant text not null,
+    type text not null,
+    received_hour timestamptz not null,
+    deed text not null check (deed in ('signed off', 'taken back', 'lapsed')),
+    by text not null,
+    because text not null,
+    at timestamptz not null default now(),
+    lacking jsonb not null                 -- what did not balance then: the numbers of ledger.books that were not 0
+);
+create index if not exists sign_offs_hour on ledger.sign_offs (received_hour, tenant, type);
+comment on table ledger.sign_offs is
+    'Who signed off which hour, or took it back, when and why; only ever added to. Lapsed: something else went wrong in it.';
+
+create or replace function ledger.lacking(
+    unlanded bigint, missing bigint, unexplained bigint, charted_apart bigint, rejected_unlanded bigint, "foreign" bigint
+) returns jsonb
+language sql immutable parallel safe
+return (
+    select coalesce(jsonb_object_agg(n.name, n.number), '{}')
+    from (
+        values
+        ('unlanded', unlanded),
+        ('missing', missing),
+        ('unexplained', unexplained),
+        ('charted_apart', charted_apart),
+        ('rejected_unlanded', rejected_unlanded),
+        ('foreign', "foreign")
+    ) as n (name, number)
+    where n.number <> 0
+);
+comment on function ledger.lacking is 'What keeps an hour from balancing, by name.';
+
+-- Of what was signed off before there was this table.
+insert into ledger.sign_offs (tenant, type, received_hour, deed, by, because, at, lacking)
+select b.tenant, b.type, b.received_hour, 'signed off', coalesce(b.signed_off_by, ''), coalesce(b.signed_off_because, ''),
+    b.signed_off_at,
+    ledger.lacking(b.unlanded, b.missing, b.unexplained, b.charted_apart, b.rejected_unlanded, b."foreign")
+from ledger.books as b
+where b.signed_off_at is not null and not exists (select from ledger.sign_offs);
 
 create table if not exists ledger.reconciliations (
     run_id uuid primary key,

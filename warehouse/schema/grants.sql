@@ -31,6 +31,7 @@ to loader;
 grant select, insert, update on ledger.books_touched to loader;
 -- The nightly audit of ids, a job beside the load.
 grant select, insert, delete on ledger.id_audits to loader;
+grant select, insert, update, delete on ledger.id_audits_due to loader;
 
 -- dbt: rollups to candidates.
 grant usage on schema rollups, ledger to dbt;
@@ -52,12 +53,14 @@ grant usage on sequence ledger.change_seq to publisher;
 -- A claim switches a tenant to the time zone that was asked for.
 grant update (marts_time_zone) on ledger.tenants to publisher;
 grant insert on ledger.restatements to publisher;
+grant insert, update on ledger.restated_periods to publisher;
+grant delete on ledger.fillings to publisher;
 grant insert, update on ledger.publications to publisher;
 grant select, insert, update, delete on all tables in schema marts to publisher;
 -- The views there are windows on the ledger: written through, they would let it change what was done.
 revoke insert, update, delete on
 marts.loads, marts.gate_results, marts.publications, marts.popular_apps, marts.rejects_hourly, marts.arrivals_hourly,
-marts.books_hourly, marts.restatements, marts.id_audits
+marts.books_hourly, marts.restatements, marts.restated_periods, marts.newest_restatements, marts.id_audits
 from publisher;
 
 -- lander: how far the lake is.
@@ -82,6 +85,8 @@ ledger.lake_files, ledger.file_ranges, ledger.file_minutes, ledger.held_minutes,
 ledger.reconciliations
 to bookkeeper;
 grant insert, update on ledger.receipt_cells, ledger.collectors, ledger.touched, ledger.rejects_touched to bookkeeper;
+-- A record: nobody changes or takes away what is in it.
+grant insert on ledger.sign_offs to bookkeeper;
 grant usage on sequence ledger.change_seq to bookkeeper;
 
 -- tracer: follows one event through all of it, and changes nothing.

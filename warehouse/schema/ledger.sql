@@ -141,6 +141,41 @@ create table if not exists ledger.restatements (
     restated_at timestamptz not null default now()
 );
 create index if not exists restatements_mart_period on ledger.restatements (mart, tenant, period_start);
+-- The newest of a tenant, as dashboards show them; the index on restated_at alone made them sort all of a publication.
+create index if not exists restatements_newest on ledger.restatements (tenant, restated_at desc, mart, period_start);
+drop index if exists ledger.restatements_restated_at;
+
+create table if not exists ledger.restated_periods (
+    run_id uuid not null,
+    mart text not null,
+    tenant text not null,
+    period_start timestamptz not null,
+    cause text not null,
+    rows bigint not null,                  -- of ledger.restatements
+    restated_at timestamptz not null default now(),
+    primary key (run_id, mart, tenant, period_start, cause)
+);
+create index if not exists restated_periods_restated_at on ledger.restated_periods (restated_at);
+comment on table ledger.restated_periods is
+    'ledger.restatements summed up by period, in the same transaction: one late hour may restate a thousand rows of a mart.';
+-- Of what was restated before there was this table.
+insert into ledger.restated_periods (run_id, mart, tenant, period_start, cause, rows, restated_at)
+select r.run_id, r.mart, r.tenant, r.period_start, r.cause, count(*), min(r.restated_at)
+from ledger.restatements as r
+where not exists (select from ledger.restated_periods)
+group by r.run_id, r.mart, r.tenant, r.period_start, r.cause
+on conflict do nothing;
+
+create table if not exists ledger.fillings (
+    mart text not null,
+    tenant text not null,
+    columns text [],                       -- those that are new; null: the mart is
+    change_id bigint not null,             -- ends when no hour of the tenant that was marked up to here is unpublished
+    marked_at timestamptz not null default now(),
+    primary key (mart, tenant)
+);
+comment on table ledger.fillings is
+    'Marts and columns that a migration made and a tenant''s readers do not have yet: filling them restates nothing.';
 alter table ledger.cursors add column if not exists sequence_number bigint not null default 0;
 comment on column ledger.cursors.sequence_number is
     'Of the snapshot that was read: a manifest that is not younger holds no row above the cursor, and is not opened.';

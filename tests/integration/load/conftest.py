@@ -24,10 +24,12 @@ from spark_jobs.maintain_lake import Maintained, maintain
 from spark_jobs.reprocess import Outcome, reprocess, undo
 from spark_jobs.session import open_session, open_writing_session
 from spark_jobs.settings import LoadSettings, MaintainSettings, ReprocessSettings
+from tests.integration.load.books_kit import kit, landed
 from warehouse.checksum import Checksum, of_rollups
 from warehouse.migrate import migrate
 from warehouse.reprocess_compare import Span
 
+__all__ = ["kit", "landed"]
 CAP = 3
 S = TypeVar("S", LoadSettings, MaintainSettings)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -244,7 +246,7 @@ class Probe:
         )
 
 
-LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed", "lake_floor", "id_audits")
+LEDGER = ("touched", "cells", "cursors", "unpublished", "loads", "landed", "lake_floor", "id_audits", "id_audits_due")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spark_jobs.audit_ids import EXAMPLES, Audit, audit
+from spark_jobs.audit_ids import EXAMPLES, Audit, audit, audit_again
 from spark_jobs.settings import AuditSettings
 
 DAY = date(2026, 3, 1)
@@ -81,17 +81,25 @@ def test_a_missing_file_is_read_around_and_the_rest_is_found(probe: Any, look: A
         " on conflict (path) do update set state = 'missing' returning file_id",
         probe.contract.type, gone,
     )  # fmt: skip
+    said = "select reused::int, files_missing from marts.id_audits where tenant = %s"
     try:
         less = look()
         assert of(less, probe, tenant) == (2, 1, 1), "the id whose other row lies in it is not known to be used twice"
         assert less.files_missing == {probe.contract.type: 1}
+        assert probe.query(said, tenant) == [{"reused": 1, "files_missing": 1}]
+        settings = AuditSettings(**probe.settings.model_dump())
+        assert audit_again([probe.contract], settings) == [], "it is missing still"
+        with table.io.new_output(gone).create() as output:
+            output.write(content)
+        probe.watershed.execute("update ledger.lake_files set state = 'here' where file_id = %s", (file["file_id"],))
+        (whole,) = audit_again([probe.contract], settings)
     finally:
         with table.io.new_output(gone).create(overwrite=True) as output:
             output.write(content)
         probe.watershed.execute("delete from ledger.lake_files where file_id = %s", (file["file_id"],))
-    whole = look()
-    assert of(whole, probe, tenant) == (2, 2, 2)
-    assert whole.files_missing == {}
+    assert (whole.day, of(whole, probe, tenant), whole.files_missing) == (DAY, (2, 2, 2), {})
+    assert probe.query(said, tenant) == [{"reused": 2, "files_missing": 0}]
+    assert audit_again([probe.contract], settings) == [], "once"
 
 
 def test_of_many_reused_ids_some_are_named(probe: Any, look: Any, tenant: str, arrival: Any) -> None:

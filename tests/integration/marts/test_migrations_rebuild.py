@@ -2,10 +2,14 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
+
+import psycopg
 
 from contracts.registry import Registry
 from tests.integration.marts.warehouse_kit import Minute, Warehouse
 from warehouse.migrate import migrate
+from warehouse.rebuild import known_marts, mark_new_marts
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 SALE = {
@@ -52,6 +56,50 @@ def test_a_new_column_is_added_to_what_dbt_built_before(warehouse: Warehouse) ->
     found = "select visitors_by_hour from marts.page_views_daily"
     assert warehouse.rows(found, role="READER") == [([0] * 12 + [1],)]
     assert warehouse.rows("select count(*) from ledger.restatements") == [(0,)]
+
+
+def restated(warehouse: Warehouse, mart: str) -> list[tuple[Any, ...]]:
+    return warehouse.rows(
+        "select tenant, old, new, cause from ledger.restatements where mart = %s order by tenant", (mart,)
+    )
+
+
+def test_a_new_mart_restates_nothing_when_it_is_filled_and_what_is_late_afterwards(warehouse: Warehouse) -> None:
+    other = NOON.replace(hour=15)
+    warehouse.load([Minute("a", NOON), Minute("b", NOON)])
+    warehouse.run(gates=False)
+    warehouse.rows("drop table marts.region_hourly")
+    migrate(warehouse.dsns["WAREHOUSE"], Registry.load())
+    # One tenant is held meanwhile: its filling is yet to come.
+    run_id = warehouse.claim().run_id
+    warehouse.build(run_id)
+    warehouse.pass_gates(run_id, failing={"b": "holds"})
+    assert warehouse.publish(run_id).restatements == 0
+    assert warehouse.rows("select mart, tenant from ledger.fillings") == [("region_hourly", "b")]
+    assert warehouse.run(gates=False).restatements == 0
+    assert warehouse.rows("select tenant from marts.region_hourly order by 1", role="READER") == [("a",), ("b",)]
+    assert warehouse.rows("select * from ledger.fillings") == []
+    # From now on an hour that had nothing is one in which nothing had happened, of whoever it is.
+    warehouse.load([Minute("a", other, views=2), Minute("b", other, views=3)], cause="late")
+    warehouse.run(gates=False)
+    assert restated(warehouse, "region_hourly") == [
+        ("a", None, {"page_views": 2, "visitors": 0, "bot_page_views": 0}, "late"),
+        ("b", None, {"page_views": 3, "visitors": 0, "bot_page_views": 0}, "late"),
+    ]
+
+
+def test_the_first_filling_of_a_new_column_restates_only_what_else_changed(warehouse: Warehouse) -> None:
+    warehouse.load([Minute("a", NOON, "DE"), Minute("a", NOON, "FR")])
+    warehouse.run(gates=False)
+    with psycopg.connect(warehouse.dsns["WAREHOUSE"]) as owner:
+        known = known_marts(owner)
+        mark_new_marts(owner, known | {"region_hourly": known["region_hourly"] - {"bot_page_views"}}, Registry.load())
+    warehouse.load([Minute("a", NOON, "DE", bots=2), Minute("a", NOON, "FR", views=4, bots=2)], cause="late")
+    warehouse.run(gates=False)
+    assert restated(warehouse, "region_hourly") == [
+        ("a", {"page_views": 1, "visitors": 0}, {"page_views": 4, "visitors": 0}, "late")
+    ]
+    assert warehouse.rows("select * from ledger.fillings") == []
 
 
 def test_a_migration_that_brings_nothing_new_marks_nothing(warehouse: Warehouse) -> None:

@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 
+from contracts.registry import Registry
 from tests.integration.marts.warehouse_kit import LOADED_THROUGH, Minute, Warehouse
+from warehouse.migrate import migrate
 
 HOUR = datetime(2026, 11, 18, 12, tzinfo=UTC)
 DAY = datetime(2026, 11, 18, tzinfo=UTC)
@@ -50,3 +52,35 @@ def test_an_open_period_is_not_restated(warehouse: Warehouse) -> None:
     warehouse.run(gates=False)
     warehouse.load([Minute("a", now, views=5)])
     assert warehouse.run(gates=False).restatements == 0
+
+
+def test_what_was_restated_is_told_by_period_and_the_newest_of_each_tenant(warehouse: Warehouse) -> None:
+    for views in (1, 3, 4):
+        warehouse.load([Minute("a", HOUR, "DE", views=views), Minute("a", HOUR, "FR", views=views)], cause="late")
+        warehouse.run(gates=False)
+    every = """
+        select mart, period_start, cause, count(*), run_id, min(restated_at) from marts.restatements
+        group by mart, period_start, cause, run_id
+    """
+    found = warehouse.rows(every, role="READER")
+    told = "select mart, period_start, cause, rows, run_id, restated_at from marts.restated_periods"
+    assert sorted(warehouse.rows(told, role="READER")) == sorted(found)
+    assert len(found) == 2 * 7, "two publications, of seven marts whose hour or day was closed"
+    same = "tenant, mart, period_start, key::text, changes, cause, run_id, restated_at"
+    apart = f"""
+        (select {same} from marts.restatements except all select {same} from marts.newest_restatements)
+        union all (select {same} from marts.newest_restatements except all select {same} from marts.restatements)
+    """
+    assert warehouse.rows(apart, role="READER") == []
+
+
+def test_what_was_restated_before_its_periods_were_kept_is_summed_up_by_a_migration(warehouse: Warehouse) -> None:
+    for views in (1, 3):
+        warehouse.load([Minute("a", HOUR, "DE", views=views), Minute("a", HOUR, "FR", views=views)], cause="late")
+        warehouse.run(gates=False)
+    periods = "select * from ledger.restated_periods order by mart"
+    kept = warehouse.rows(periods)
+    assert kept
+    warehouse.rows("drop view marts.restated_periods; drop table ledger.restated_periods")
+    migrate(warehouse.dsns["WAREHOUSE"], Registry.load())
+    assert warehouse.rows(periods) == kept

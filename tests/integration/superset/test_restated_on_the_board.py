@@ -9,14 +9,17 @@ NOW = datetime.now(UTC)
 
 
 def put(marts: Marts, mart: str, period: str, *, days_ago: float = 1, **values: Any) -> None:
-    row = {
+    """A row that was restated, and its period."""
+    of_period = {
         "tenant": "t", "mart": mart, "period_start": f"{period}+00", "restated_at": NOW - timedelta(days=days_ago),
-        "key": '{"region": "DE", "page_name": "/"}', "changes": "page_views 4 → 5", "cause": "late",
-    } | values  # fmt: skip
-    columns, marks = ", ".join(row), ", ".join(["%s"] * len(row))
-    marts.connection.execute(
-        f"insert into pg_temp.restatements ({columns}) values ({marks})".encode(), list(row.values())
-    )
+        "cause": "late",
+    }  # fmt: skip
+    row = of_period | {"key": '{"region": "DE", "page_name": "/"}', "changes": "page_views 4 → 5"} | values
+    for table, names in (("newest_restatements", row.keys()), ("restated_periods", of_period.keys())):
+        columns, marks = ", ".join(names), ", ".join(["%s"] * len(names))
+        marts.connection.execute(
+            f"insert into pg_temp.{table} ({columns}) values ({marks})".encode(), [row[name] for name in names]
+        )
 
 
 def test_without_a_restatement_the_tile_says_0_and_the_table_says_so(marts: Marts) -> None:
@@ -24,7 +27,8 @@ def test_without_a_restatement_the_tile_says_0_and_the_table_says_so(marts: Mart
     put(marts, "region_daily", "2026-11-01 00:00", tenant="u")
     put(marts, "region_daily", "2026-11-01 00:00", days_ago=8)
     assert marts.metric("restated_periods", "periods_restated", tenant=["t"]) == 0
-    (row,) = marts.rows("restated_periods", tenant=["t"])
+    assert [row["cause"] for row in marts.rows("restated_periods", tenant=["t"])] == ["(none)"]
+    (row,) = marts.rows("restated_rows", tenant=["t"])
     assert (row["mart"], row["changes"]) == ("(all)", "nothing restated")
 
 
@@ -34,7 +38,8 @@ def test_a_restatement_is_shown_with_its_row_numbers_and_cause_and_its_period_co
     put(marts, "page_region_daily", "2026-11-01 00:00", changes="page_views 5 → 7", cause="repair", days_ago=0.5)
     put(marts, "region_hourly", "2026-11-01 13:00", key='{"region": "DE"}')
     assert marts.metric("restated_periods", "periods_restated", tenant=["t"]) == 2
-    rows = sorted(marts.rows("restated_periods", tenant=["t"]), key=lambda row: row["restated_at"], reverse=True)
+    assert marts.metric("restated_periods", "periods_restated", "cause = 'repair'", tenant=["t"]) == 0, "not the first"
+    rows = sorted(marts.rows("restated_rows", tenant=["t"]), key=lambda row: row["restated_at"], reverse=True)
     assert [(row["period"], row["row_key"], row["changes"], row["cause"]) for row in rows][:1] == [
         ("2026-11-01", "/, DE", "page_views 5 → 7", "repair")
     ]
@@ -44,4 +49,4 @@ def test_a_restatement_is_shown_with_its_row_numbers_and_cause_and_its_period_co
 def test_days_are_those_of_the_tenant(marts: Marts) -> None:
     marts.fresh("t", "2026-11-25 10:00", time_zone="Asia/Kolkata")
     put(marts, "region_daily", "2026-11-01 18:30")
-    assert [row["period"] for row in marts.rows("restated_periods", tenant=["t"])] == ["2026-11-02"]
+    assert [row["period"] for row in marts.rows("restated_rows", tenant=["t"])] == ["2026-11-02"]

@@ -1,5 +1,6 @@
 """Which files of a table are there, in a real Iceberg table on a disk."""
 
+import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,8 +34,8 @@ def pinned(tmp_path: Path) -> Pinned:
     return pin(CONTRACT.table, table.refresh().metadata_location, settings)
 
 
-def paths(pinned: Pinned) -> list[str]:
-    return [file.path for file in named(pinned, {}).files]
+def paths(pinned: Pinned) -> dict[str, int]:
+    return {file.path: file.size for file in named(pinned, {}).files}
 
 
 def remove(path: str) -> None:
@@ -43,16 +44,25 @@ def remove(path: str) -> None:
 
 def test_a_file_is_gone_when_its_object_is(pinned: Pinned) -> None:
     files = paths(pinned)
-    assert gone(pinned, files) == frozenset()
-    remove(files[1])
-    assert gone(pinned, files) == {files[1]}
+    assert gone(pinned, files) == {}
+    path = min(files)
+    remove(path)
+    assert gone(pinned, files) == {path: None}
+
+
+@pytest.mark.parametrize("size", [0, 100, 100_000])
+def test_a_file_is_gone_when_its_object_is_of_another_size(pinned: Pinned, size: int) -> None:
+    files = paths(pinned)
+    path = min(files)
+    os.truncate(path.removeprefix("file://"), size)
+    assert gone(pinned, files) == {path: size}
 
 
 def test_all_of_them_are_gone_when_the_folder_is(pinned: Pinned) -> None:
     files = paths(pinned)
     for file in files:
         remove(file)
-    assert gone(pinned, files) == set(files)
+    assert gone(pinned, files) == dict.fromkeys(files)
 
 
 def test_in_a_store_that_lacks_the_metadata_too_nothing_is_known_to_be_gone(pinned: Pinned) -> None:
