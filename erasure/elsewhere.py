@@ -43,7 +43,8 @@ def places(settings: EraseSettings, registry: Registry, person: Person) -> list[
             "stay until somebody decides: `watershed spool requeue` sends them, and they land as tombstones",
         ),
         Place("Kafka", None, _kafka(settings, registry)),
-        Place("Redis", None, "holds no events"),
+        Place("Redis", None, "holds no events. What a chart of Superset read of the lake itself is there for an hour"),
+        Place("Superset", None, "keeps queries as they were typed in SQL Lab: write no ids into them"),
         Place(
             "warehouse",
             None,

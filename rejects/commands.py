@@ -28,15 +28,9 @@ REASONS_SHOWN, SENDERS_SHOWN = 30, 15
 
 
 @app.command("list")
-def list_command(  # noqa: PLR0917 - typer's
-    reason: options.Reason = None,
-    field: options.Field = None,
-    type_: options.Type = None,
-    tenant: options.Tenant = None,
-    key: options.Key = None,
-    version: options.Version = None,
-    since: options.Since = None,
-    until: options.Until = None,
+@options.choosing
+def list_command(
+    wanted: Chosen,
     limit: Annotated[int, typer.Option(min=0, max=1000, help="So many single ones, the newest.")] = 10,
     as_json: options.Json = False,
 ) -> None:
@@ -46,7 +40,6 @@ def list_command(  # noqa: PLR0917 - typer's
     """
     console = _quiet(as_json=as_json)
     settings = RejectsSettings.read()
-    wanted = options.chosen(reason, field, type_, tenant, key, version, since, until)
     with terminal.trouble_told():
         overview = Overview(Labels(Registry.load()), limit)
         with psycopg.connect(settings.repairer_dsn, autocommit=True) as warehouse:

@@ -1,7 +1,10 @@
 """The options by which commands choose rejections. An empty one is as good as none: a DAG passes all of them."""
 
+import inspect
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
@@ -22,16 +25,32 @@ Until = Annotated[str | None, typer.Option("--to", help="Received before.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
+def choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that choose rejections, before its own; it gets what they choose as ``wanted``."""
+    own = inspect.signature(command, eval_str=True).parameters
+    choice = inspect.signature(chosen, eval_str=True).parameters
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        wanted = chosen(**{name: given.pop(name) for name in choice})
+        command(wanted, **given)
+
+    shown = [*choice.values(), *(one for name, one in own.items() if name != "wanted")]
+    options = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in shown]
+    run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in options}
+    return run
+
+
 def chosen(  # noqa: PLR0917 - the options, in their order
-    reason: str | None,
-    field: str | None,
-    type_: str | None,
-    tenant: str | None,
-    key: str | None,
-    version: str | None,
-    since: str | None,
-    until: str | None,
-    ids: list[str] | None = None,
+    reason: Reason = None,
+    field: Field = None,
+    type_: Type = None,
+    tenant: Tenant = None,
+    key: Key = None,
+    version: Version = None,
+    since: Since = None,
+    until: Until = None,
 ) -> Chosen:
     """What the options choose.
 
@@ -46,7 +65,6 @@ def chosen(  # noqa: PLR0917 - the options, in their order
         version=(version or "").removeprefix("v") or None,
         since=_instant(since, "--from"),
         until=_instant(until, "--to"),
-        ids=tuple(filter(None, ids or ())),
     )
 
 

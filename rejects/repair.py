@@ -22,7 +22,9 @@ from rejects.recipe import Recipe
 from rejects.reject import ERASED, Chosen, Once, Reject
 from rejects.restore import Unrestorable, restore
 from rejects.tally import Progress, Tally
+from rejects.told import kept
 from runtime import log
+from spark_jobs.reject_labels import Labels
 from warehouse import repairs
 from warehouse.repairs import Repair, RepairRun
 
@@ -63,10 +65,16 @@ def look(
 
 
 class Repairs:
-    """Sends mended events. ``sender_for`` gives the sender that has a key of the tenant."""
+    """Sends mended events. ``sender_for`` gives the sender that has a key of the tenant.
 
-    def __init__(self, warehouse: psycopg.Connection, sender_for: SenderFor, examiner: Examiner, run_id: UUID) -> None:
-        self._warehouse, self._sender_for, self._examiner, self._run_id = warehouse, sender_for, examiner, run_id
+    What it refuses is kept and told by ``labels``: an unknown field's name is the sender's own text.
+    """
+
+    def __init__(
+        self, warehouse: psycopg.Connection, sender_for: SenderFor, examiner: Examiner, labels: Labels, run_id: UUID
+    ) -> None:
+        self._warehouse, self._sender_for, self._examiner = warehouse, sender_for, examiner
+        self._labels, self._run_id = labels, run_id
         self.sent = 0
 
     def apply(self, mended: Sequence[Mended]) -> None:
@@ -101,23 +109,23 @@ class Repairs:
         for start in range(0, len(left), CHUNK):
             chunk = {one.reject_id: one for one in left[start : start + CHUNK]}
             ready: dict[str, tuple[str, str, Event]] = {}
-            kept: dict[str, Reject] = {}
+            rejected: dict[str, Reject] = {}
             erased: dict[str, Any] = {}
             for reject in rejects(catalog, _these(chunk.values()), without):
                 noted = chunk[reject.reject_id]
                 if reject.erased:
-                    erased[reject.reject_id] = [ERASED._asdict()]
+                    erased[reject.reject_id] = kept([ERASED._asdict()], self._labels)
                     continue
                 if noted.run_id not in recipes:
                     recipes[noted.run_id] = recipe_of(repairs.run_of(self._warehouse, noted.run_id))
                 if (event := _as_noted(reject, noted, recipes[noted.run_id])) is not None:
                     ready[reject.reject_id] = (noted.tenant, reject.reject_id, event)
-                    kept[reject.reject_id] = reject
+                    rejected[reject.reject_id] = reject
             repairs.answered(self._warehouse, [], erased)
             lost += len(chunk) - len(ready) - len(erased)
             for tenant, events in _by_tenant(ready.values()).items():
                 accepted, refused = self._send(tenant, events)
-                verdicts = {one: self._examiner.examine(kept[one], recipes[chunk[one].run_id]) for one in refused}
+                verdicts = {one: self._examiner.examine(rejected[one], recipes[chunk[one].run_id]) for one in refused}
                 passing = {one: refused[one] for one, verdict in verdicts.items() if isinstance(verdict, Mended)}
                 over = {one: reasons for one, reasons in refused.items() if one not in passing}
                 repairs.answered(self._warehouse, accepted, over)
@@ -148,7 +156,7 @@ class Repairs:
             if result.get("status") == "accepted":
                 accepted.append(reject_id)
             else:
-                refused[reject_id] = result.get("reasons", [])
+                refused[reject_id] = kept(result.get("reasons", []), self._labels)
 
         self._sender_for(tenant).send(events.values(), verdict=verdict)
         return accepted, refused
@@ -196,7 +204,8 @@ def _as_noted(reject: Reject, noted: Repair, recipe: Recipe) -> Event | None:
         # A lander that refused the message twice wrote two times of receipt.
         event = restore(replace(reject, received_at=noted.received_at), recipe)
     except Unrestorable as error:
-        _log.error("a noted repair cannot be made again", reject_id=reject.reject_id, reasons=str(error.reasons))
+        why = sorted({reason.keyword for reason in error.reasons})
+        _log.error("a noted repair cannot be made again", reject_id=reject.reject_id, keywords=why)
         return None
     if not isinstance(event, dict) or str(event.get("event_id")).lower() != noted.event_id:
         _log.error("a noted repair would be another event now", reject_id=reject.reject_id, event_id=noted.event_id)

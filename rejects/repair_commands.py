@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from collector.sender import SendError
 from contracts.registry import Registry
 from rejects import options, terminal
 from rejects.recipe import PatchError, Recipe
+from rejects.reject import Chosen
 from rejects.repair import Disagreement
 from rejects.run_repair import RepairWork
 from rejects.settings import RepairSettings
@@ -29,15 +31,9 @@ SHOWN = 20
 
 
 @app.command("repair")
+@options.choosing
 def repair_command(  # noqa: PLR0917 - typer's
-    reason: options.Reason = None,
-    field: options.Field = None,
-    type_: options.Type = None,
-    tenant: options.Tenant = None,
-    key: options.Key = None,
-    version: options.Version = None,
-    since: options.Since = None,
-    until: options.Until = None,
+    wanted: Chosen,
     ids: Annotated[list[str] | None, typer.Option("--id", help="This rejection; may be repeated.")] = None,
     patch: Annotated[
         str | None, typer.Option(help="A JSON Patch (RFC 6902) for each event: a file, or the text itself, from [ on.")
@@ -63,7 +59,7 @@ def repair_command(  # noqa: PLR0917 - typer's
     log.configure("repair", "WARNING")
     logging.getLogger("pyiceberg").setLevel(logging.WARNING)
     console = terminal.console(stderr=as_json)
-    wanted = options.chosen(reason, field, type_, tenant, key, version, since, until, ids)
+    wanted = replace(wanted, ids=tuple(filter(None, ids or ())))
     if bool(patch) == revalidate:
         raise typer.BadParameter("say how: --patch FILE or --revalidate")
     with _told():

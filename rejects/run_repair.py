@@ -66,7 +66,8 @@ class RepairWork:
             held.enter_context(repairs.only_repair(warehouse))
             keys = held.enter_context(lent_keys(self._settings.keys_file, run.run_id))
             examiner = self._examiner(warehouse)
-            work = Repairs(warehouse, senders(self._settings.collector_url, keys.secret, held), examiner, run.run_id)
+            sender_for = senders(self._settings.collector_url, keys.secret, held)
+            work = Repairs(warehouse, sender_for, examiner, self._tally.labels, run.run_id)
             missing = missing_files(warehouse, ledger.CURSOR)
             lost = work.resume(self._catalog, repairs.unanswered(warehouse), missing)
             resumed, work.sent = work.sent, 0

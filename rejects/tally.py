@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.validate import Violation
 from rejects.examine import Mended, Refused
+from rejects.told import words
 from spark_jobs.reject_labels import Labels
 
 Progress = Callable[[int], None]
@@ -26,7 +27,7 @@ class Tally:
     refused: int = 0
     reasons: Counter[Kind] = field(default_factory=Counter)
     examples: dict[Kind, tuple[str, str]] = field(default_factory=dict)
-    """The rejection's id, and the reason in words, of the first of each kind."""
+    """The rejection's id, and the reason in words that may be kept and logged, of the first of each kind."""
 
     def add(self, verdict: Mended | Refused) -> None:
         """Count one verdict."""
@@ -42,7 +43,7 @@ class Tally:
         type_ = self.labels.event_type(verdict.reject.event_type)
         for kind, reason in {self._kind(type_, reason): reason for reason in reversed(verdict.reasons)}.items():
             self.reasons[kind] += 1
-            self.examples.setdefault(kind, (verdict.reject.reject_id, f"{reason.pointer} {reason.message}".strip()))
+            self.examples.setdefault(kind, (verdict.reject.reject_id, words(reason, self.labels)))
 
     def as_json(self) -> dict[str, Any]:
         """For the command's last line."""

@@ -1,10 +1,15 @@
 """What a file says, compressed or not: for tests that search stores for something that must not be there."""
 
+import contextlib
+import gzip
 import io
+import zlib
 from typing import Any
 
 import pyarrow.parquet as pq
 from pyiceberg.avro.file import AvroFile
+
+_GZIP = b"\x1f\x8b"
 
 
 class _Given:
@@ -18,8 +23,11 @@ class _Given:
 
 
 def readable(name: str, content: bytes) -> str:
-    """The bytes as they are, and of Parquet the columns, of Avro (Iceberg's manifests, with bounds) the records."""
+    """The bytes, of gzip unpacked too, of Parquet the columns, of Avro (manifests, with bounds) the records."""
     text = content.decode("latin-1")
+    if content.startswith(_GZIP):
+        with contextlib.suppress(OSError, EOFError, zlib.error):  # it is cut short, or only looks like it
+            text += gzip.decompress(content).decode("latin-1")
     if name.endswith(".parquet"):
         file = pq.ParquetFile(io.BytesIO(content))
         text += str(file.read().to_pylist())

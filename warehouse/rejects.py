@@ -28,6 +28,8 @@ class RejectCount:
     field: str
     rejected: int
     named: int
+    key_id: str = "(none)"
+    version: str = "(none)"
 
 
 def record(
@@ -89,8 +91,14 @@ def forget_cursor(connection: psycopg.Connection) -> None:
 def newest(connection: psycopg.Connection, horizon: int) -> TouchedHour | None:
     """The newest touched hour whose touch is not above ``horizon``; None: there is none.
 
-    None of a day of which a file is missing: it would be counted too small.
+    None of a day of which a file is missing: it would be counted too small. Nor one below the floor: what the lake had
+    of it is deleted, its counts are all there is of it, and who touched it is not answered.
     """
+    connection.execute(
+        "delete from ledger.rejects_touched as t using ledger.lake_floor as f"
+        " where f.type = %s and t.received_hour < f.floor",
+        (CURSOR,),
+    )
     row = connection.execute(
         """
         select t.received_hour, t.change_id from ledger.rejects_touched as t
@@ -117,10 +125,15 @@ def replace(connection: psycopg.Connection, touched: TouchedHour, counts: Iterab
         with connection.cursor() as cursor:
             cursor.executemany(
                 """
-                insert into ledger.rejects (received_hour, tenant, event_type, reason, field, rejected, named)
-                values (%s, %s, %s, %s, %s, %s, %s)
+                insert into ledger.rejects (
+                    received_hour, tenant, event_type, reason, field, rejected, named, key_id, schema_version
+                )
+                values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
                 """,
-                [(touched.hour, c.tenant, c.event_type, c.reason, c.field, c.rejected, c.named) for c in counts],
+                [
+                    (touched.hour, c.tenant, c.event_type, c.reason, c.field, c.rejected, c.named, c.key_id, c.version)
+                    for c in counts
+                ],
             )
         connection.execute(
             "delete from ledger.rejects_touched where received_hour = %s and change_id = %s",

@@ -72,7 +72,7 @@ to lander;
 -- maintainer: the floor of the lake, and old minutes into quarter-hours; it never touches anything.
 grant usage on schema rollups, ledger to maintainer;
 grant select, insert, delete on all tables in schema rollups to maintainer;
-grant select on ledger.cursors, ledger.touched, ledger.unpublished to maintainer;
+grant select on ledger.cursors, ledger.touched, ledger.rejects_touched, ledger.unpublished to maintainer;
 grant select, insert, update on ledger.lake_floor to maintainer;
 -- What a reprocessing replaced is forgotten after its time.
 grant select, delete on ledger.reprocesses to maintainer;
@@ -112,7 +112,7 @@ grant select, insert, update, delete on ledger.repairs to repairer;
 -- eraser: who asked to be forgotten, and what is to be counted anew without them.
 grant usage on schema ledger to eraser;
 grant select on all tables in schema ledger to eraser;
-grant select, insert, update, delete on ledger.erasures, ledger.erasure_touches to eraser;
+grant select, insert, update, delete on ledger.erasures, ledger.erasure_touches, ledger.erasure_files to eraser;
 -- What reprocessings keep of minutes with somebody in them has hashes of theirs.
 grant delete on ledger.reprocess_minutes, ledger.reprocess_rows to eraser;
 grant insert, update on ledger.touched, ledger.rejects_touched to eraser;

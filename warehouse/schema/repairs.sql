@@ -24,10 +24,22 @@ create table if not exists ledger.repairs (
     received_at timestamptz not null,      -- of the rejection
     noted_at timestamptz not null default now(),  -- before it was sent
     sent_at timestamptz,                   -- the collector has answered; null: perhaps it has it, to be sent again just so
-    refused jsonb,                         -- the reasons for which the collector did not take it after all
+    refused jsonb,                         -- keyword and place of the reasons for which the collector did not take it
     loaded_at timestamptz                  -- a load has met it in the lake
 );
 create index if not exists repairs_of_an_event on ledger.repairs (type, tenant, event_id);
 create index if not exists repairs_unanswered on ledger.repairs (run_id) where sent_at is null;
 create index if not exists repairs_awaited on ledger.repairs (type) where loaded_at is null and refused is null;
 comment on table ledger.repairs is 'Rejected events that were repaired: which event of the lake each has become.';
+
+-- Earlier versions kept messages, in which an unknown field's name is the sender's own text, and may be about somebody.
+update ledger.repairs as r set
+    refused = (select jsonb_agg(jsonb_build_object('keyword', e.reason -> 'keyword')) from jsonb_array_elements(r.refused) as e (reason))
+where jsonb_path_exists(r.refused, '$[*].message');
+update ledger.repair_runs as r set result = r.result - 'reasons'
+where exists (
+    select from jsonb_array_elements(r.result -> 'reasons') as e (reason)
+    where
+        e.reason ->> 'field' like '%(unknown)'
+        and e.reason -> 'example' ->> 'message' not like '%(unknown)%'
+);

@@ -11,7 +11,7 @@ import pytest
 
 from collector.sender import Away, Sender
 from rejects import repair
-from rejects.examine import Mended
+from rejects.examine import Mended, Refused
 from rejects.recipe import Recipe
 from rejects.reject import Chosen, Reject
 from rejects.repair import Disagreement, Repairs, look
@@ -22,6 +22,8 @@ from warehouse.repairs import Repair, RepairRun
 
 NO_DEBUG = Recipe.read('[{"op": "remove", "path": "/data/debug"}]')
 RUN = uuid.UUID(int=1)
+NAME = "anna-4711"
+"""An unknown field, by a name that is somebody's id."""
 
 
 @dataclass
@@ -68,7 +70,8 @@ class Collector:
         tenant = request.headers["Authorization"].removeprefix("Bearer key-of-")
         events = json.loads(request.content)
         self.got += [(tenant, event["event_id"]) for event in events]
-        reasons = [{"pointer": "/data/new", "keyword": "additionalProperties", "message": "is not a field"}]
+        message = f"{NAME!r} is not a field"
+        reasons = [{"pointer": f"/data/{NAME}", "keyword": "additionalProperties", "message": message}]
         accepted = tenant not in self.refuses
         verdict = {"status": "accepted"} if accepted else {"status": "rejected", "reasons": reasons}
         return httpx.Response(200 if accepted else 400, json={"results": [verdict for _ in events]})
@@ -104,7 +107,7 @@ def lake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def repairs_by(collector: Collector, **now: Any) -> Repairs:
     warehouse: Any = None
-    return Repairs(warehouse, collector.sender, examiner(**now), RUN)
+    return Repairs(warehouse, collector.sender, examiner(**now), Labels(REGISTRY), RUN)
 
 
 def passing() -> list[Mended]:
@@ -190,4 +193,23 @@ def test_what_nobody_takes_any_more_is_over_and_holds_up_no_other(ledger: Ledger
     too_late = NOW.replace(year=NOW.year + 20)
     assert repairs_by(collector, now=too_late).resume(catalog, ledger.unanswered()) == 0
     assert ledger.unanswered() == []
-    assert {row.reject_id for row in ledger.rows.values() if row.refused} == {"r-0", "r-3"}
+    over = {row.reject_id: row.refused for row in ledger.rows.values() if row.refused}
+    told = [{"pointer": "/data/(unknown)", "keyword": "additionalProperties"}]
+    assert over == {"r-0": told, "r-3": told}
+
+
+def test_no_command_and_no_log_repeats_what_an_unknown_field_is_called(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Disagreement) as told:
+        repairs_by(Collector(refuses={"acme"})).apply(passing())
+    assert "additionalProperties" in str(told.value)
+    assert NAME not in str(told.value) + caplog.text
+    tally = Tally(Labels(REGISTRY))
+    named = reject(purchase(**{NAME: 1}, amount="1,5", quantity=None))
+    tally.refuse(Refused(named, examiner().examine(named, Recipe()).reasons))
+    said = tally.as_json()
+    assert NAME not in json.dumps(said)
+    words = {one["field"]: one["example"]["message"] for one in said["reasons"]}
+    assert words["/data/(unknown)"] == "/data/(unknown) additionalProperties"
+    assert words["/data/quantity"] == '/data/quantity is not of type "integer"', "what a contract knows is told in full"
