@@ -215,14 +215,17 @@ def strays(
     ]
     query = sql.SQL(
         """
-        with shown as (select distinct r.tenant, r.minute from {table} as r where {within})
-
-        select {type}, m.tenant, date_trunc('hour', m.minute, 'UTC'), greatest(sum({total}), 1)::bigint
-        from shown as m
-        inner join {table} as r on r.tenant = m.tenant and r.minute = m.minute
-        where not exists (
-            select from ledger.cells as c where c.type = {type} and c.tenant = m.tenant and c.minute = m.minute
+        with unexplained as materialized (
+            select s.tenant, s.minute
+            from (select distinct r.tenant, r.minute from {table} as r where {within}) as s
+            where not exists (
+                select from ledger.cells as c where c.type = {type} and c.tenant = s.tenant and c.minute = s.minute
+            )
         )
+
+        select {type}, u.tenant, date_trunc('hour', u.minute, 'UTC'), greatest(sum({total}), 1)::bigint
+        from unexplained as u
+        inner join {table} as r on r.tenant = u.tenant and r.minute = u.minute
         group by 2, 3
         """
     ).format(

@@ -57,6 +57,7 @@ def test_a_lake_object_cut_short_or_overwritten_by_hand_is_a_missing_one(kit, pr
     (other,) = kit.files() - before
     collector.say()
     probe.load()
+    kit.reconcile()
     held = kit.delete(other)
     for content in (held[:-100], held + b"more"):
         kit.put_back(other, content)

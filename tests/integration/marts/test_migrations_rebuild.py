@@ -88,6 +88,24 @@ def test_a_new_mart_restates_nothing_when_it_is_filled_and_what_is_late_afterwar
     ]
 
 
+def test_a_filling_lasts_until_all_hours_that_were_marked_for_it_are_published(warehouse: Warehouse) -> None:
+    other = NOON.replace(hour=15)
+    warehouse.publish(warehouse.offer(["a"], NOON, 1))
+    warehouse.rows("delete from marts.region_hourly")
+    warehouse.mark([("a", NOON), ("a", other)])
+    with psycopg.connect(warehouse.dsns["WAREHOUSE"]) as owner:
+        mark_new_marts(owner, {k: v for k, v in known_marts(owner).items() if k != "region_hourly"}, Registry.load())
+    run_id = warehouse.offer(["a"], NOON, 1)
+    # As if it had been claimed after the build.
+    warehouse.rows("delete from intermediate.int_claimed_hours where hour = %s", (other,), role="SUPERUSER")
+    warehouse.publish(run_id)
+    assert warehouse.rows("select mart, tenant from ledger.fillings") == [("region_hourly", "a")]
+    warehouse.publish(warehouse.offer(["a"], other, 2))
+    assert restated(warehouse, "region_hourly") == []
+    assert len(restated(warehouse, "page_views_hourly")) == 1, "a mart that readers had"
+    assert warehouse.rows("select * from ledger.fillings") == []
+
+
 def test_the_first_filling_of_a_new_column_restates_only_what_else_changed(warehouse: Warehouse) -> None:
     warehouse.load([Minute("a", NOON, "DE"), Minute("a", NOON, "FR")])
     warehouse.run(gates=False)
