@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
@@ -15,6 +16,9 @@ TIMEOUT = 15.0
 """Seconds after which a sender gives a request up. Longer than a collector may wait for Kafka."""
 PAUSE = 0.2
 """Seconds that a client waits after an answer that was none, so that a dead collector is not asked without pause."""
+
+REMEMBERED = 20_000
+"""Of so many of the last answers it is known when they came."""
 
 
 class Load:
@@ -44,8 +48,7 @@ class Load:
         """How many events were sent so far."""
         self.taken = 0
         """How many events were answered with 2xx so far."""
-        self.last_taken_at = 0.0
-        """When the last 2xx came (monotonic)."""
+        self._taken_at: deque[float] = deque(maxlen=REMEMBERED)
         self._failure: Exception | None = None
         self._threads = [threading.Thread(target=self._run, name=f"load-{n}") for n in range(clients)]
 
@@ -64,6 +67,11 @@ class Load:
             thread.join()
         if self._failure is not None:
             raise self._failure
+
+    def first_taken(self, since: float) -> float | None:
+        """When the first 2xx came after ``since`` (monotonic); None: none did."""
+        with self._mutex:
+            return min((at for at in self._taken_at if at >= since), default=None)
 
     def _run(self) -> None:
         try:
@@ -101,7 +109,7 @@ class Load:
         if said is Answer.TAKEN:
             with self._mutex:
                 self.taken += self._batch
-                self.last_taken_at = time.monotonic()
+                self._taken_at.append(time.monotonic())
         return said is Answer.TAKEN
 
 

@@ -30,6 +30,8 @@ class Verdict:
     red_after: float | None = None
     """None: over before anybody looked."""
     recovered_after: float | None = None
+    caught_up_after: float | None = None
+    """When everything that was taken until then is counted."""
     bound: float = 0
     """Seconds within which it must recover."""
     books: str = ""

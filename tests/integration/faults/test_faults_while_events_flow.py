@@ -1,0 +1,92 @@
+"""Programs are killed and stopped while events flow; the auditor, who knows every answer, finds each event once.
+
+``make faults`` does the same at length. Here the bounds are three times what is promised, because this suite runs on
+machines of any speed; what is counted allows no more than there.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from stack.lifecycle import Stack
+from tests.faults.audit import Audit
+from tests.faults.bout import Bout, Fault, Times
+from tests.faults.killed import killed, paused
+from tests.faults.mischief import postgres_in_mid_transaction
+from tests.faults.plant import Plant
+from tests.faults.verdict import Verdict
+
+OURS = ("lander", "collector")
+PATIENCE = 3.0
+TYPES = ("page_view", "purchase")
+"""Two will do: each type costs Spark's time in every load."""
+
+
+FAULTS = (
+    killed("collector"),
+    paused("collector", 11),
+    killed("lander"),
+    killed("kafka"),
+    killed("s3"),
+    postgres_in_mid_transaction(),
+)
+
+
+@dataclass
+class Fought:
+    """What a bout with all the faults came to."""
+
+    times: dict[str, Times] = field(default_factory=dict)
+    verdict: Verdict = field(default_factory=lambda: Verdict("all", "pipeline"))
+    audit: Audit | None = None
+
+
+@pytest.fixture(scope="module")
+def plant(stack: Any) -> Iterator[Plant]:
+    """The shared servers, with collector and lander beside them; these two are gone again afterwards."""
+    made = Plant(stack.settings)
+    ran = {name for name in OURS if made.runs(name)}
+    Stack(stack.settings, only=OURS).up(lambda part, what: None)
+    yield made
+    for name in ("collector", "lander"):
+        if name not in ran:
+            made.stack.supervisor.stop_program(name)
+
+
+@pytest.fixture(scope="module")
+def fought(plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Fought:
+    """All the faults, one after another, under one load."""
+    bout = Bout(plant, tmp_path_factory.mktemp("faults"), random.getrandbits(32), TYPES).begin()
+    found = Fought()
+    try:
+        for fault in FAULTS:
+            found.times[fault.name] = bout.make(fault, patience=PATIENCE)
+    finally:
+        known = bout.rest(180)
+    found.audit = bout.judge(known, found.verdict)
+    return found
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_what_was_broken_works_again_without_help(fought: Fought, fault: Fault) -> None:
+    assert fought.times[fault.name].recovered_after is not None
+
+
+def test_a_collector_that_hangs_is_seen_to(fought: Fought) -> None:
+    red_after = fought.times["collector: SIGSTOP, SIGCONT"].red_after
+    assert red_after is not None
+    assert red_after < 11
+
+
+def test_every_event_that_was_taken_is_there_once_and_counted_once(fought: Fought) -> None:
+    assert fought.verdict.findings == []
+    assert fought.audit is not None
+    assert fought.audit.taken > 1000
+    assert fought.audit.unknown > 0, "or nothing was broken while events flowed"
+
+
+def test_the_books_close_and_a_second_computation_is_equal(fought: Fought) -> None:
+    assert (fought.verdict.books, fought.verdict.checksums) == ("balance", "equal")
