@@ -41,8 +41,6 @@ class Fault:
     lasts: float = 0.0
     shown: bool = True
     """Whether a process's health shows it; a command that fails shows it by failing."""
-    marts: bool = False
-    """Whether the auditor looks at the marts too."""
 
 
 @dataclass
@@ -181,18 +179,6 @@ class Bout:
             time.sleep(2)
         verdict.books = "; ".join(wrong) or "balance"
         return [f"the books: {what}" for what in wrong]
-
-    def marts_differ(self) -> list[str]:
-        """In words, where the marts show another number of page views than the rollups."""
-        with self.observer.connected() as connection:
-            row = connection.execute(
-                "select coalesce(sum(page_views + bot_page_views), 0)::bigint from marts.region_hourly"
-                " where tenant = %s",
-                (self.tenant,),
-            ).fetchone()
-        shown = row[0] if row else 0
-        counted = sum(n for (type_, _), n in self.observer.counted().items() if type_ == "page_view")
-        return [] if shown == counted else [f"the marts show {shown:,} page views of {counted:,}"]
 
     def _counted(self) -> int:
         return sum(self.observer.counted().values())

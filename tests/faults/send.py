@@ -41,7 +41,8 @@ class Load:
         past: timedelta = timedelta(),
     ) -> None:
         self._url, self._key, self._events, self._journal = f"{url}/events", key, events, journal
-        self._batch, self._every, self._most, self._past = batch, batch * clients / rate, most, past
+        self._batch, self._every, self._past = batch, batch * clients / rate, past
+        self.most = most
         self._numbers, self._mutex = itertools.count(0, batch), threading.Lock()
         self._stop = threading.Event()
         self.sent = 0
@@ -93,7 +94,7 @@ class Load:
         with self._mutex:
             first = next(self._numbers)
             self.sent = first + self._batch
-        if self.sent >= self._most:
+        if self.sent >= self.most:
             self._stop.set()
         now = datetime.now(UTC) - self._past
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # to the precision in which it is sent and kept

@@ -1,10 +1,9 @@
 """The verdict on one fault, a row of the table in docs/reliability.md."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from stack.settings import REPO
 
@@ -40,20 +39,18 @@ class Verdict:
     """``equal`` after everything was computed again, or which are not."""
     about: str = ""
     """What a reader has to know besides."""
-    refused_to_run: str = ""
-    """Why this fault cannot be made here; then nothing else says anything."""
     findings: list[str] = field(default_factory=list)
     """What did not hold; empty: all did."""
 
     @property
     def held(self) -> bool:
         """Whether every promise was kept."""
-        return not self.findings and not self.refused_to_run
+        return not self.findings
 
 
-def keep(verdicts: Iterable[Verdict], about: dict[str, Any], path: Path = RESULTS) -> None:
-    """Write the results of a run; those of faults that it did not make stay as they were."""
-    before = json.loads(path.read_text())["verdicts"] if path.exists() else {}
-    new = {v.fault: asdict(v) | {"held": v.held} for v in verdicts}
-    text = json.dumps({"about": about, "verdicts": {**before, **new}}, indent=1, sort_keys=True, ensure_ascii=False)
+def keep(verdicts: Iterable[Verdict], about: Mapping[str, str], path: Path = RESULTS) -> None:
+    """Write the results of a run, with when and where it was; those of other faults stay as they were."""
+    before = json.loads(path.read_text()) if path.exists() else {}
+    new = {v.fault: {**asdict(v), **about, "held": v.held} for v in verdicts}
+    text = json.dumps({**before, **new}, indent=1, sort_keys=True, ensure_ascii=False)
     path.write_text(text + "\n")
