@@ -1,23 +1,31 @@
 """Stops a command at a step of its work, to be killed there (docs/adr/0039): by a lock that it has to wait for.
 
-What works through Postgres shows where it is by what it waits for. No code of ours knows that it is tested.
+What works through Postgres shows where it is by what it waits for. No code of ours knows that it is tested. Others may
+wait for the lock too, as Airflow's loads do: only who was started from here counts.
 """
 
+import re
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
 import psycopg
 from psycopg import sql
 
 from tests.integration.lander.processes import wait_for
 
-WAITS = "select count(*) from pg_locks where not granted and relation = to_regclass(%s)"
-"""Who waits for a lock of a table."""
+WAITS = "select pid from pg_locks where not granted and relation = to_regclass(%s)"
+"""Which of Postgres's processes wait for a lock of a table."""
+CLIENT = re.compile(r"\((\d+)\)")
+"""The client's port, in the title of the process that serves it."""
 
 
 class Step:
-    """Whoever is the next to write to a table stops there. ``way``: tables, in the order in which they are written to.
+    """Whoever is the next to write to a table stops there; known are those whom this process started, and itself.
+
+    ``way``: tables, in the order in which they are written to.
 
     It is let through to each but the last; so a table that is written to twice can be reached the second time.
     """
@@ -51,8 +59,8 @@ class Step:
             self._locks.pop().close()
 
     def _waits(self, table: str) -> bool:
-        row = self._eyes.execute(WAITS, (table,)).fetchone()
-        return bool(row and row[0])
+        waiting = self._eyes.execute(WAITS, (table,)).fetchall()
+        return bool(waiting) and any(_client(pid) in _ports() for (pid,) in waiting)
 
     def _lock(self, table: str) -> None:
         connection = psycopg.connect(self._dsn)
@@ -60,3 +68,22 @@ class Step:
             sql.SQL("lock table {} in exclusive mode").format(sql.Identifier(*table.split(".")))  # reading goes on
         )
         self._locks.append(connection)
+
+
+def _client(pid: int) -> int | None:
+    """The port from which the client came that Postgres's process ``pid`` serves."""
+    try:
+        found = CLIENT.search(" ".join(psutil.Process(pid).cmdline()))
+    except psutil.NoSuchProcess:
+        return None
+    return int(found.group(1)) if found else None
+
+
+def _ports() -> set[int]:
+    """The ports of this process's connections, and of those whom it started."""
+    me = psutil.Process()
+    found = set()
+    for process in (me, *me.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            found |= {connection.laddr.port for connection in process.net_connections("tcp")}
+    return found
