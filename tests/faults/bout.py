@@ -31,7 +31,8 @@ End = Callable[[], None]
 class Fault:
     """Something that is broken on purpose. ``make`` breaks it and gives what ends that.
 
-    ``lasts``: seconds until it is ended; 0: a kill, which the supervisor mends. ``watched``: the programs that show it.
+    ``lasts``: seconds until it is ended, longer if nobody has shown it by then; 0: a kill, which the supervisor mends.
+    ``watched``: the programs that show it.
     """
 
     name: str
@@ -98,6 +99,8 @@ class Bout:
             end = fault.make(self.plant)
             began = time.monotonic()
             time.sleep(fault.lasts)
+            if fault.lasts and fault.shown:
+                watch.turns_red(began, RED_WITHIN * patience)
             end()
             over = time.monotonic() if fault.lasts else began
             behind = self.load.taken

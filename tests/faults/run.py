@@ -29,6 +29,7 @@ from tests.faults.catalogue import names, singles
 from tests.faults.commands import loads
 from tests.faults.plant import Plant
 from tests.faults.verdict import RESULTS, Verdict, keep
+from tests.ports import FAULTS_OFFSET
 
 PARTS = ("redis", "spark-connect", "collector", "lander")
 SETTLE = 240.0
@@ -129,7 +130,9 @@ def main() -> int:
         "--type", action="append", dest="types", metavar="TYPE", help="send only this type; may be repeated"
     )
     parser.add_argument("--list", action="store_true", help="name the faults, and make none")
-    parser.add_argument("--port-offset", type=int, default=2000, help="of the stack's ports (default: 2000)")
+    parser.add_argument(
+        "--port-offset", type=int, default=FAULTS_OFFSET, help=f"of the stack's ports (default: {FAULTS_OFFSET})"
+    )
     parser.add_argument("--folder", type=Path, default=LOCAL / "faults", help="of the stack, and of the journals")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where verdicts are written")
     given = parser.parse_args()

@@ -63,6 +63,12 @@ class Watch:
         red = [at for r in self._readings.values() for at, reason in r.changes if reason is not None and at >= moment]
         return min(red) - moment if red else None
 
+    def turns_red(self, moment: float, seconds: float) -> bool:
+        """Wait until one was seen red after ``moment``, at most so many seconds from then; whether one was."""
+        while (red := self.red_after(moment)) is None and time.monotonic() - moment < seconds:
+            time.sleep(EVERY)
+        return red is not None
+
     def green_after(self, moment: float, seconds: float) -> float | None:
         """Wait until all are green at once, and were each looked at after ``moment``; None: not within ``seconds``.
 
