@@ -48,6 +48,7 @@ FAULTS: dict[str, Callable[[S3Wire], None]] = {
     "500": lambda wire: wire.answer(500),
     "503": lambda wire: wire.answer(503),
     "reset in the middle of an answer": lambda wire: wire.break_answers(),
+    "stalled": lambda wire: wire.stall(),
 }
 
 
@@ -61,11 +62,24 @@ def test_whatever_s3_answers_everything_lands_once_it_is_itself_again(world: Any
         there, answered = len(world.landed()), wire.answered
         make(wire)
         world.produce(30)
-        world.wait_for(f"it is tried: {fault}", lambda answered=answered: wire.answered > answered)
+        if fault != "stalled":
+            world.wait_for(f"it is tried: {fault}", lambda answered=answered: wire.answered > answered)
         world.wait_for(f"it says so: {fault}", lambda: world.table in (lander.reasons() or {}))
         assert len(world.landed()) == there
         wire.mend()
         world.assert_landed_once()
+
+
+def test_a_lander_with_nothing_to_land_says_that_s3_hangs(world: Any, wired: Any) -> None:
+    wire = wired("S3_ENDPOINT", S3Wire)
+    lander = world.start()
+    world.produce(1)
+    world.assert_landed_once()
+    world.wait_for("it is ready", lambda: lander.reasons() == {})
+    wire.stall()
+    world.wait_for("it says so", lambda: "lake" in (lander.reasons() or {}))
+    wire.mend()
+    world.wait_for("it is ready again", lambda: lander.reasons() == {})
 
 
 def test_a_slow_s3_is_a_late_landing_and_no_trouble(world: Any, wired: Any) -> None:
