@@ -1,5 +1,6 @@
 """Between a lander and its servers anything may break: commits nobody hears of, whatever S3 answers, or nothing."""
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,6 +69,30 @@ def test_whatever_s3_answers_everything_lands_once_it_is_itself_again(world: Any
         assert len(world.landed()) == there
         wire.mend()
         world.assert_landed_once()
+
+
+def test_a_lander_stopped_in_the_middle_of_a_commit_wakes_beside_another_and_is_fenced_off(
+    world: Any, wired: Any
+) -> None:
+    """It is past its last look at its lock, the table as it was and the batch in its hands: only the fence is left."""
+    direct = world.env["S3_ENDPOINT"]
+    wire = wired("S3_ENDPOINT")
+    stale = world.start()
+    world.produce(50)
+    world.assert_landed_once()
+    wire.stall()
+    world.produce(50)
+    world.wait_for("it is in the middle of a commit", lambda: world.table in (stale.reasons() or {}))
+    stale.process.send_signal(signal.SIGSTOP)
+    world.env["S3_ENDPOINT"] = direct
+    other = world.start()
+    world.wait_for("the other leads", lambda: world.leads(other))
+    world.assert_landed_once()
+    wire.mend()
+    stale.process.send_signal(signal.SIGCONT)
+    world.wait_for("it is fenced off", lambda: stale.metric("lander_fenced_total", world.table) == 1)
+    world.produce(50)
+    world.assert_landed_once()
 
 
 def test_a_lander_with_nothing_to_land_says_that_s3_hangs(world: Any, wired: Any) -> None:
