@@ -206,7 +206,8 @@ def _event_decoder(type_: str, settings: LanderSettings) -> DecoderFactory:
 def main() -> int:
     """Run until SIGTERM or SIGINT; gives the exit status."""
     log.configure("lander")
-    logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # it tells of every table it loads
+    for talkative in ("pyiceberg", "httpx"):  # of every table that is loaded, of every question to S3
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     try:
         settings = LanderSettings.read()
     except SettingsError as error:

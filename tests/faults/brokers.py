@@ -17,14 +17,18 @@ from tests.faults.events import KnownEvents, samples
 from tests.faults.journal import Journal, read
 from tests.faults.send import Load
 from tests.faults.verdict import Verdict
+from tests.faults.watch import Watch
 from tests.integration.collector.harness import SERVER_KEY, CollectorProcess, wait_until
 
 BOUND, OUTAGE = 30.0, 8.0
 ROUNDS = 5
+PATIENCE = 4 * BOUND
+"""Seconds after which nothing is waited for any longer, and the rest of the faults are made."""
+DIRECT = "watershed_collector_direct"
 NAMES = (f"three brokers: one killed, {ROUNDS} times", "three brokers: two killed")
 
 
-def lose_brokers(folder: Path, seed: int) -> list[Verdict]:
+def lose_brokers(folder: Path, seed: int) -> Iterator[Verdict]:
     """One broker killed, and again; then two at once, which min ISR 2 does not bear; a verdict each."""
     cluster = Cluster(folder)
     try:
@@ -36,8 +40,8 @@ def lose_brokers(folder: Path, seed: int) -> list[Verdict]:
         )
         try:
             collector.start()
-            one = _lose(cluster, collector, folder, seed=seed, lost=1, rounds=ROUNDS)
-            return [one, _lose(cluster, collector, folder, seed=seed + 1, lost=2, rounds=1)]
+            yield _lose(cluster, collector, folder, seed=seed, lost=1, rounds=ROUNDS)
+            yield _lose(cluster, collector, folder, seed=seed + 1, lost=2, rounds=1)
         finally:
             collector.kill()
             collector.http.close()
@@ -50,9 +54,10 @@ def _lose(cluster: Cluster, collector: CollectorProcess, folder: Path, *, seed: 
     events = KnownEvents(seed % 2**32, samples(Registry.load()))
     journal = Journal(folder / f"brokers-{lost}.journal")
     load = Load(collector.url, SERVER_KEY, events, journal, rate=300)
-    verdict = Verdict(NAMES[lost - 1], "broker", bound=BOUND, about="landed and counted: in the topics")
+    verdict = Verdict(NAMES[lost - 1], "broker", bound=BOUND)
     load.start()
-    recovered = []
+    watch = Watch({"collector": lambda: None if collector.metric(DIRECT) else "events go through the spool"})
+    whole, direct = [], []  # seconds from the brokers' start until they were a cluster, and until nothing was spooled
     try:
         for _ in range(rounds):
             time.sleep(3)
@@ -63,12 +68,20 @@ def _lose(cluster: Cluster, collector: CollectorProcess, folder: Path, *, seed: 
             over = time.monotonic()
             for node in victims:
                 cluster.start_node(node)
-            wait_until(lambda: cluster.ready() is None, 3 * BOUND, "three brokers are there")
-            recovered.append(time.monotonic() - over)
+            wait_until(lambda: cluster.ready() is None, PATIENCE, "three brokers are there")
+            whole.append(time.monotonic() - over)
+            well = watch.green_after(over, PATIENCE)
+            assert well is not None, "the collector does not leave its spool"
+            direct.append(well)
             wait_until(partial(load.first_taken, time.monotonic()), BOUND, "events are taken")
     finally:
+        watch.close()
         load.stop()
-    verdict.seconds, verdict.recovered_after = OUTAGE, round(max(recovered), 1)
+    verdict.seconds, verdict.recovered_after = OUTAGE, round(max(direct), 1)
+    verdict.about = (
+        f"landed and counted: in the topics; a cluster again after {_all(whole)} s, nothing spooled any more after "
+        f"{_all(direct)} s"
+    )
     if verdict.recovered_after > BOUND:
         verdict.findings.append(f"not well again within {BOUND:g} s")
     wait_until(lambda: not collector.metric("watershed_collector_spool_messages"), 120, "the spool is empty")
@@ -86,6 +99,10 @@ def _lose(cluster: Cluster, collector: CollectorProcess, folder: Path, *, seed: 
     )  # fmt: skip
     verdict.findings += found.findings
     return verdict
+
+
+def _all(seconds: list[float]) -> str:
+    return ", ".join(f"{one:.0f}" for one in seconds)
 
 
 def _messages(cluster: Cluster, events: KnownEvents) -> Iterator[Landed]:

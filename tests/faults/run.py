@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ import psutil
 
 from stack.lifecycle import Stack
 from stack.settings import LOCAL, StackSettings
-from tests.faults import page
+from tests.faults import page, storm
 from tests.faults.bout import Bout, Fault, told
 from tests.faults.brokers import NAMES as BROKERS
 from tests.faults.brokers import lose_brokers
@@ -69,6 +69,15 @@ class Run:
         sys.stdout.write(f"faults: {verdict.fault}: {words}\n")
         sys.stdout.flush()
 
+    def judged(self, name: str, work: Callable[[], Iterable[Verdict]]) -> None:
+        """Write down what ``work`` finds, as it does; where it breaks off, that of ``name``."""
+        try:
+            for verdict in work():
+                self.say(verdict)
+        except Exception as error:
+            traceback.print_exc()
+            self.say(Verdict(name, "pipeline", findings=[f"{type(error).__name__}: {error}"]))
+
     def one(self, plant: Plant, fault: Fault) -> None:
         """Make one fault and have it judged."""
         verdict = Verdict(fault.name, fault.kind)
@@ -101,12 +110,17 @@ def up(plant: Plant, parts: Sequence[str] = PARTS) -> Iterator[Plant]:
 
 
 def of_plant(run: Run) -> None:
-    """Single faults, on one plant."""
+    """The storm, while there is most time for it, and single faults, on one plant."""
     faults = [fault for fault in singles() if run.wanted(fault.name)]
-    if not faults:
+    if not faults and not run.wanted(storm.NAME):
         return
     Stack(run.settings).reset(_say)
     with up(Plant(run.settings)) as plant:
+        if run.wanted(storm.NAME):
+            load = storm.load_of(run.given.kills, run.given.events)
+            bout = Bout(plant, run.given.folder / "journals", random.getrandbits(32), run.given.types, **load)
+            seconds = min(run.left, storm.MOST_SECONDS)
+            run.judged(storm.NAME, lambda: [storm.storm(bout, kills=run.given.kills, seconds=seconds)])
         for fault in faults:
             if run.wanted(fault.name):
                 run.one(plant, fault)
@@ -117,14 +131,15 @@ def of_brokers(run: Run) -> None:
     if any(map(run.wanted, BROKERS)):
         folder = run.given.folder / "cluster"
         shutil.rmtree(folder, ignore_errors=True)
-        for verdict in lose_brokers(folder, random.getrandbits(31)):
-            run.say(verdict)
+        run.judged(BROKERS[-1], lambda: lose_brokers(folder, random.getrandbits(31)))
 
 
 def main() -> int:
     """Make the faults that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=5400, help="begin nothing after so long (default: 5400)")
+    parser.add_argument("--kills", type=int, default=200, help="random kills of the storm (default: 200)")
+    parser.add_argument("--events", type=int, default=1_000_000, help="events of the storm (default: 1000000)")
     parser.add_argument("--only", action="append", metavar="WORDS", help="only faults whose name has these words")
     parser.add_argument(
         "--type", action="append", dest="types", metavar="TYPE", help="send only this type; may be repeated"

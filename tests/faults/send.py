@@ -15,8 +15,7 @@ from tests.faults.journal import Answer, Journal
 TIMEOUT = 15.0
 """Seconds after which a sender gives a request up. Longer than a collector may wait for Kafka."""
 PAUSE = 0.2
-"""Seconds that a client waits after an answer that was none, so that a dead collector is not asked without pause."""
-
+"""As short as this, it is soon seen that a collector works again."""
 REMEMBERED = 20_000
 """Of so many of the last answers it is known when they came."""
 
@@ -24,7 +23,8 @@ REMEMBERED = 20_000
 class Load:
     """Clients at work from :meth:`start` to :meth:`stop`, or until ``most`` events are sent.
 
-    ``rate``: events a second, of all clients together. ``past``: how long ago the events occurred.
+    ``rate``: events a second, of all clients together. ``past``: how long ago the events occurred. ``pause``: seconds
+    that a client waits after an answer that was none.
     """
 
     def __init__(
@@ -39,9 +39,11 @@ class Load:
         clients: int = 4,
         most: int = MOST,
         past: timedelta = timedelta(),
+        pause: float = PAUSE,
     ) -> None:
         self._url, self._key, self._events, self._journal = f"{url}/events", key, events, journal
         self._batch, self._every, self._past = batch, batch * clients / rate, past
+        self._pause = pause
         self.most = most
         self._numbers, self._mutex = itertools.count(0, batch), threading.Lock()
         self._stop = threading.Event()
@@ -86,7 +88,7 @@ class Load:
         with httpx.Client(timeout=TIMEOUT, headers={"Authorization": f"Bearer {self._key}"}, trust_env=False) as http:
             while not self._stop.is_set():
                 if not self._send(http):
-                    self._stop.wait(PAUSE)
+                    self._stop.wait(self._pause)
                 due = max(due + self._every, time.monotonic() - self._every)
                 self._stop.wait(max(0.0, due - time.monotonic()))
 
