@@ -43,8 +43,10 @@ test: check ## check, then unit, integration and end-to-end tests, on two stacks
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=25 \
 		tests/unit tests/integration tests/e2e
 
-faults: setup-dev ## What takes too long for every test run: ten minutes of fuzzing the collector (SECONDS=)
+faults: setup-dev ## Ten minutes of fuzzing the collector (SECONDS=), then every server killed and stopped (FAULT_SECONDS= KILLS= EVENTS= ONLY=)
 	@$(BIN)/python -m tests.faults.fuzz_verdicts $(if $(SECONDS),--seconds $(SECONDS))
+	@$(BIN)/python -m tests.faults.run $(if $(FAULT_SECONDS),--seconds $(FAULT_SECONDS)) \
+		$(if $(KILLS),--kills $(KILLS)) $(if $(EVENTS),--events $(EVENTS)) $(if $(ONLY),--only "$(ONLY)")
 
 bench: setup-dev ## Measure every part, on the running stack, into docs/performance.md
 	@$(BIN)/python -m benchmarks.run
@@ -56,6 +58,7 @@ generate: setup-dev ## Write what is derived from contracts, settings, DAGs, met
 	@$(BIN)/python -m collector.tracker_build
 	@$(BIN)/python -m superset_config.carry
 	@$(BIN)/python -m superset_config.exposures
+	@$(BIN)/python -m tests.faults.page
 
 rehearse: | $(WATERSHED) ## Whom a proposed contract would break: make rehearse CONTRACT=path/to/signup/v2.schema.json (DAYS= TENANT=)
 	@$(WATERSHED) rehearse "$(CONTRACT)" $(if $(DAYS),--days $(DAYS)) $(if $(TENANT),--tenant $(TENANT))

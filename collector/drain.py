@@ -36,7 +36,7 @@ class Link(Protocol):
 
 
 class Drain:
-    """Delivers the spool's folders. ``on_empty`` is called once Kafka has all of them; it may be told more later."""
+    """Delivers the spool's folders. ``on_handed`` is called whenever the producer has all of them."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class Drain:
         dead_letters: DeadLetters,
         *,
         window: int,
-        on_empty: Callable[[], Awaitable[None]],
+        on_handed: Callable[[], Awaitable[None]],
     ) -> None:
         self._link, self._writer, self._own, self._dead_letters = link, writer, own, dead_letters
-        self._window, self._on_empty = window, on_empty
+        self._window, self._on_handed = window, on_handed
         self._loop = asyncio.get_running_loop()
         self._adopted: list[SpoolFolder] = []  # of dead processes, oldest first
         self._again: list[Message] = []  # messages the producer gave back
@@ -173,8 +173,8 @@ class Drain:
             if not folder.empty():
                 return  # in order: what is older first
             await self._let_go(folder)
-        if self._own.empty() and not self._adopted and not self._again:
-            await self._on_empty()
+        if not self._adopted and not self._again:
+            await self._on_handed()
 
     def _must_wait(self) -> bool:
         """Whether a message was given back that none may overtake; one that its topic refuses holds up none."""

@@ -19,7 +19,7 @@ from collector.land_db import DatabaseAway
 from collector.land_decode import Batch, Decoded, Decoder
 from collector.land_expire import expire
 from collector.land_settings import LanderSettings
-from collector.land_status import TROUBLE, OtherTopic, Servers, Status
+from collector.land_status import TROUBLE, Asking, OtherTopic, Servers, Status
 from collector.land_through import Checkpoints
 from collector.land_topic import OutOfRange, Reader, TopicInfo
 from collector.suppressed import ListTooShort, read
@@ -64,9 +64,15 @@ class TableLander(threading.Thread):
         self._stop_asked = threading.Event()
         self._again = threading.Event()
         self.status = Status()
+        self._asking = Asking()
         self.checkpoints = Checkpoints()
         self._expire_at = time.monotonic() + random.uniform(0, settings.land_expire_seconds)  # noqa: S311
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why this table is not being landed as it should."""
+        return self._asking.too_long or self.status.not_ready
 
     def stop(self) -> None:
         """Ask for the end; what is buffered is committed first, if the servers are there."""
@@ -136,10 +142,12 @@ class TableLander(threading.Thread):
         self._again.clear()
         self._decoder = self._new_decoder()
         info = self._servers.brokers.describe_one(self.topic)
-        table = ensure_table(self._servers.catalog(), self._decoder.spec)
+        with self._asking():
+            table = ensure_table(self._servers.catalog(), self._decoder.spec)
         base = State.of(table.properties)
         # After the table: who must be known by its state is on the list by then.
-        self._decoder.suppressed = read(self._servers.catalog(), self._key, base.suppressed)
+        with self._asking():
+            self._decoder.suppressed = read(self._servers.catalog(), self._key, base.suppressed)
         starts = self._starts(base, info)
         if self._seen is not None:
             self._seen.begin(info, starts)
@@ -225,7 +233,8 @@ class TableLander(threading.Thread):
         after = base.moved(info.id, decoded.ends)
         if after.offsets != base.offsets:
             started = time.monotonic()
-            table = commit(self._servers.catalog(), table, decoded.rows, base, after)
+            with self._asking():
+                table = commit(self._servers.catalog(), table, decoded.rows, base, after)
             base = after
             rows = decoded.rows.num_rows
             metrics.landed(self.table, rows, len(decoded.poison), time.monotonic() - started)
@@ -248,7 +257,8 @@ class TableLander(threading.Thread):
             fresh = self._new_decoder()
             if fresh.spec != self._decoder.spec:
                 # The contract grew while we ran: the table grows first, then the same messages are read anew.
-                table = ensure_table(self._servers.catalog(), fresh.spec)
+                with self._asking():
+                    table = ensure_table(self._servers.catalog(), fresh.spec)
                 fresh.suppressed = self._decoder.suppressed
                 self._decoder = fresh
                 decoded = fresh.decode(batch)
@@ -260,7 +270,9 @@ class TableLander(threading.Thread):
         keep_from = datetime.now(UTC) - timedelta(hours=self._settings.land_keep_hours)
         table = self._reload(table)
         try:
-            if expire(table, keep_from):
+            with self._asking():
+                expired = expire(table, keep_from)
+            if expired:
                 table = self._reload(table)
         except CommitFailedException as error:
             _log.info("expiry gave way to another commit", table=self.table, why=str(error))
@@ -268,7 +280,8 @@ class TableLander(threading.Thread):
         return table
 
     def _reload(self, table: Table) -> Table:
-        return self._servers.catalog().load_table(table.name())
+        with self._asking():
+            return self._servers.catalog().load_table(table.name())
 
     def _trouble(self, error: BaseException) -> None:
         text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}"

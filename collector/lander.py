@@ -15,6 +15,7 @@ from collector.lake import open_catalog
 from collector.land_db import Database, Landed
 from collector.land_decode import Decoder
 from collector.land_events import EventDecoder
+from collector.land_probe import Probe
 from collector.land_promise import Promise
 from collector.land_quality import RECEIPTS_TOPIC, REJECTS_TOPIC, receipts_decoder, rejects_decoder
 from collector.land_receipts import ReceiptsLedger
@@ -55,6 +56,7 @@ class Lander:
         self._brokers = Brokers(settings.librdkafka(), _BEAT_SECONDS)
         self._receipts = ReceiptsLedger(self._servers.database, self._servers.brokers, settings.librdkafka())
         self._promise = Promise(settings.land_announce_seconds)
+        self._probe = Probe(settings.s3_endpoint)
         self.tables: dict[str, TableLander] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -63,6 +65,7 @@ class Lander:
     def run(self) -> None:
         """Land until :meth:`stop`."""
         discover_at = float("-inf")
+        self._probe.start()
         try:
             while not self._stop.is_set():
                 if time.monotonic() >= discover_at:
@@ -82,10 +85,12 @@ class Lander:
     def not_ready(self) -> dict[str, str]:
         """Why this process does not land what it should, by table."""
         reasons = dict(self._troubles)
+        if self._probe.trouble is not None:
+            reasons["lake"] = self._probe.trouble
         if not self.tables:
             reasons.setdefault("tables", "starting")
         for table in list(self.tables.values()):
-            why = table.status.not_ready
+            why = table.not_ready
             if why is not None:
                 reasons[table.table] = why
         return reasons
@@ -161,6 +166,7 @@ class Lander:
             database.write_landed(rows)
 
     def _finish(self) -> None:
+        self._probe.stop()
         deadline = time.monotonic() + _STOP_SECONDS
         for table in self.tables.values():
             table.stop()
@@ -200,7 +206,8 @@ def _event_decoder(type_: str, settings: LanderSettings) -> DecoderFactory:
 def main() -> int:
     """Run until SIGTERM or SIGINT; gives the exit status."""
     log.configure("lander")
-    logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # it tells of every table it loads
+    for talkative in ("pyiceberg", "httpx"):  # of every table that is loaded, of every question to S3
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     try:
         settings = LanderSettings.read()
     except SettingsError as error:

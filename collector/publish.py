@@ -2,11 +2,15 @@
 
 Two modes. *Direct*: a message is handed to the producer and is durable when Kafka says so. If one waits longer than the
 limit, all that are unanswered go to the spool too (the producer keeps trying them), and the mode is *spool*: what
-comes is written to disk, is durable once fsynced, and is handed to the producer in order, a window at a time. When
-Kafka has everything of every spool folder, the mode is direct again. All state lives on the event loop.
+comes is written to disk, is durable once fsynced, and is handed to the producer in order, a window at a time. When the
+producer has everything of every spool folder, and Kafka answers well within the limit, the mode is direct again. It is
+not waited for that Kafka has everything: where events come without a pause, something is always on its way.
+
+All state lives on the event loop.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError
@@ -21,6 +25,8 @@ from runtime import log
 
 LEAST_ROOM = 4096
 """Bytes. With less room in the spool no event is begun."""
+IN_TIME = 0.5
+"""The part of the limit within which Kafka must answer before anything is handed to it directly again."""
 _log = log.get(__name__)
 
 
@@ -43,10 +49,12 @@ class Publisher:
         self._loop = asyncio.get_running_loop()
         self.direct = True
         self.spooled = 0
-        self._waiting: dict[Message, float] = {}  # handed directly, no outcome yet: when it must be in the spool
+        self._turning = False  # to direct: what comes is held until the producer has what is on its way to the disk
+        self._on_disk = False  # segments of our own may be there
+        self._waiting: dict[Message, float] = {}  # not in the spool, no outcome yet: when it must be in the spool
         self._appending = 0  # appends queued for the disk
         self.spool = SpoolWriter(folder, self._on_group, max_bytes=max_bytes, min_free_bytes=min_free_bytes)
-        self.drain = Drain(link, self.spool, folder, dead_letters, window=window, on_empty=self._back_to_direct)
+        self.drain = Drain(link, self.spool, folder, dead_letters, window=window, on_handed=self._back_to_direct)
         self._clock = self._loop.create_task(self._watch_clock())
 
     def room(self) -> bool:
@@ -55,16 +63,14 @@ class Publisher:
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Send messages on their way; each one's ``settle`` is called when its outcome is known."""
-        if not self.direct:
+        if not self.direct and not self._turning:
             self._append(messages)
             return
         deadline = self._loop.time() + self._publish_seconds
         for message in messages:
             self._waiting[message] = deadline
-        for message in messages:
-            if not self._link.hand(message):
-                self._spill("the producer takes no more")
-                return
+        if self.direct:
+            self._hand(messages)
 
     def publish_aside(self, message: Message) -> None:
         """Send one that has no place in the spool, such as a receipt: LOST when the producer does not deliver it."""
@@ -76,7 +82,10 @@ class Publisher:
         """Deliver a dead process's spool of ``size`` bytes, before everything that comes from now on."""
         self.spool.used += size
         self.drain.adopt(folder)
-        self._to_spool(f"taking over {folder.path.name}")
+        if self._turning:
+            self._spill(f"taking over {folder.path.name}")
+        else:
+            self._to_spool(f"taking over {folder.path.name}")
 
     def adopted_oldest_us(self, folder: SpoolFolder) -> int | None:
         """When the oldest undelivered record of an adopted folder was received; None: it is delivered and gone."""
@@ -127,6 +136,7 @@ class Publisher:
                 if message.place is not None:
                     self.drain.delivered(message)
             elif message.place is not None:
+                self._to_spool("the producer gave back an event of the spool")
                 self.drain.refused(message, error)
             elif message.aside:
                 message.resolve(Outcome.LOST)
@@ -135,8 +145,14 @@ class Publisher:
             # else: on its way to the disk; the drain will find there that it was not delivered
         if self._link.fatal and self.direct:
             self._spill("the producer gave up on itself")
-        if not self.direct:
+        if self._on_disk:
             self.drain.wake()
+
+    def _hand(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if not self._link.hand(message):
+                self._spill("the producer takes no more")
+                return
 
     def _refused(self, message: Message, error: KafkaError) -> None:
         """The producer gave back a message whose request still waits."""
@@ -161,18 +177,35 @@ class Publisher:
     def _to_spool(self, reason: str) -> None:
         if self.direct:
             self.direct = False
+            self._on_disk = True
             _log.warning("events go through the spool", reason=reason)
         self.drain.wake()
 
     async def _back_to_direct(self) -> None:
-        if self.direct or self._appending or not self._own.empty():
-            return
-        self.direct = True
-        _log.info("the spool is empty: events go to Kafka directly")
-        await self.drain.empty_own()
+        """The producer has all of the spool that is on the disk: what comes now may follow it."""
+        if not self.direct:
+            if self._late():
+                if self._turning:
+                    self._spill("Kafka answers late")
+                return
+            self._turning = bool(self._appending)
+            if self._turning:
+                return  # called again when that is on the disk
+            self.direct = True
+            _log.info("the producer has all of the spool: events go to Kafka directly")
+            self._hand(list(self._waiting))
+        if self._on_disk and self._own.empty():
+            self._on_disk = False
+            await self.drain.empty_own()
+
+    def _late(self) -> bool:
+        """Whether Kafka takes too long over what the producer has of the spool."""
+        oldest_us = self._own.oldest_us()
+        return oldest_us is not None and time.time() - oldest_us / 1e6 > IN_TIME * self._publish_seconds
 
     def _spill(self, reason: str) -> None:
         """All that waits for Kafka goes to the spool as well, in order."""
+        self._turning = False
         self._to_spool(reason)
         waiting = sorted(self._waiting, key=lambda m: m.sequence)
         self._waiting.clear()

@@ -77,15 +77,24 @@ class ReceiptBook:
 
     @classmethod
     def create(cls, folder: Path, collector_id: str, started_us: int) -> Self:
-        """Make and lock the file of a new process. ``collector_id``: 16 hexadecimal digits."""
+        """Make and lock the file of a new process. ``collector_id``: 16 hexadecimal digits.
+
+        :raises OSError: there is no room for it; nothing is left of it.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{collector_id}{SUFFIX}"
         draft = folder / f".{collector_id}.new"
         handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(handle, SIZE)
         head = MAGIC.to_bytes(8, "little") + collector_id.encode("ascii") + started_us.to_bytes(8, "little")
-        os.pwrite(handle, head, 0)
+        try:
+            # Every byte, now: a page without room on the disk kills with SIGBUS whoever first writes to it in memory.
+            with os.fdopen(handle, "wb", closefd=False) as file:
+                file.write(head.ljust(SIZE, b"\0"))
+        except OSError:
+            os.close(handle)
+            draft.unlink()
+            raise
         draft.rename(path)
         return cls(path, handle)
 

@@ -18,6 +18,7 @@ CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("metrics", ["python", "-m", "superset_config.carry", "--check"]),
     ("exposures", ["python", "-m", "superset_config.exposures", "--check"]),
     ("DAGs' page", ["python", "-m", "stack.dags_page", "--check"]),
+    ("reliability", ["python", "-m", "tests.faults.page", "--check"]),
 )
 
 

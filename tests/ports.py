@@ -15,3 +15,7 @@ def port_offset(worker: int) -> int:
 
 
 PORT_OFFSET = port_offset(WORKER)
+PLANT = 250
+"""Added to it, where the stack begins whose servers are broken on purpose: between the test stack and small ones."""
+FAULTS_OFFSET = 9000
+"""Of `make faults`, which may run beside `make test` with any number of processes that a machine bears."""

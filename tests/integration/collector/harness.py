@@ -174,6 +174,10 @@ class CollectorProcess:
     def ready(self) -> dict[str, Any]:
         return dict(self.http.get(f"{self.url}/health/ready").json())
 
+    def drained(self) -> bool:
+        """Whether Kafka has all of the spool, and events go to Kafka directly."""
+        return self.ready()["mode"] == "direct" and self.metric("watershed_collector_spool_messages") == 0
+
     def metric(self, name: str) -> float:
         text = self.http.get(f"{self.url}/metrics").text
         return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))

@@ -64,7 +64,7 @@ def test_events_are_taken_while_kafka_is_away_and_reach_it_in_order_once_it_is_b
     wait_until(lambda: len(traffic.accepted) > before + 100, 20, "events are accepted without Kafka")
     assert collector.metric("watershed_collector_spool_messages") > 0
     broker.start()
-    wait_until(lambda: collector.ready()["mode"] == "direct", 60, "the spool is drained")
+    wait_until(collector.drained, 60, "the spool is drained")
     traffic.stop()
     assert traffic.statuses == {200}
     found = landed(broker, since)
@@ -115,7 +115,7 @@ def test_what_a_killed_collector_spooled_is_sent_by_the_next_one_before_anything
     assert collector.ready()["mode"] == "spool"
     assert collector.send(view(3_999_999)).status_code == 200
     broker.start()
-    wait_until(lambda: collector.ready()["mode"] == "direct", 60, "both spools are drained")
+    wait_until(collector.drained, 60, "both spools are drained")
     found = landed(broker, since)
     assert {*traffic.accepted, view(3_999_999)["event_id"]} <= {m["event_id"] for m in found}
     assert len(identities(found)) == len(set(identities(found)))
@@ -138,7 +138,7 @@ def test_a_clean_stop_without_kafka_keeps_the_spool_for_the_next_start(
     assert collector.stop() == 0
     broker.start()
     collector.start()
-    wait_until(lambda: collector.ready()["mode"] == "direct", 60, "the spool is drained")
+    wait_until(collector.drained, 60, "the spool is drained")
     found = landed(broker, since)
     assert [m["event_id"] for m in sorted(found, key=lambda m: m["sequence"])] == [
         view(4_000_001)["event_id"],
@@ -165,7 +165,7 @@ def test_a_broker_that_hangs_is_no_reason_to_make_clients_wait_for_it(
         assert second.elapsed.total_seconds() < 3, "the spool takes it without waiting for Kafka"
     finally:
         broker.signal(signal.SIGCONT)
-    wait_until(lambda: collector.ready()["mode"] == "direct", 60, "the spool is drained")
+    wait_until(collector.drained, 60, "the spool is drained")
     found = landed(broker, since)
     assert sorted(m["event_id"] for m in found) == [view(n)["event_id"] for n in (5_000_001, 5_000_002, 5_000_003)]
     assert collector.stop() == 0
@@ -186,7 +186,7 @@ def test_a_full_spool_is_said_with_503_and_nothing_is_promised(broker: Broker, c
     assert int(answer.headers["retry-after"]) > 0
     assert collector.http.get(f"{collector.url}/health/ready").status_code == 503
     broker.start()
-    wait_until(lambda: collector.ready()["mode"] == "direct", 60, "the spool is drained")
+    wait_until(collector.drained, 60, "the spool is drained")
     assert collector.send(view(6_999_999)).status_code == 200, "room again"
     found = landed(broker, since)
     assert {m["event_id"] for m in found} == {*accepted, view(6_999_999)["event_id"]}
@@ -206,7 +206,7 @@ def test_a_message_that_can_never_be_sent_is_set_aside_and_the_rest_goes_on(
     broker.start()
     broker.delete_topic("events.signup")
     collector.start()
-    wait_until(lambda: collector.ready()["mode"] == "direct", 60, "the spool is drained")
+    wait_until(collector.drained, 60, "the spool is drained")
     assert {m["event_id"] for m in landed(broker, since)} >= {view(n)["event_id"] for n in (7_000_001, 7_000_002)}
     (letter,) = (collector.state / "dead-letter").glob("*.json")
     assert collector.metric("watershed_collector_dead_letters") == 1

@@ -36,7 +36,7 @@ def test_a_stop_does_not_wait_for_a_receipt_that_kafka_never_took(broker: Broker
     stop_in_time(collector)
     broker.start()
     collector.start()
-    wait_until(lambda: collector.ready()["mode"] == "direct", 60, "the spool is drained")
+    wait_until(collector.drained, 60, "the spool is drained")
     (message,) = broker.read("events.page_view", since)
     receipt = wait_until(lambda: closing(broker, message["collector_id"]), 20, "the receipts are closed")
     assert receipt["acknowledged"] == 1
@@ -61,7 +61,7 @@ def test_a_request_at_work_when_a_hanging_broker_is_stopped_for_is_answered_from
         broker.signal(signal.SIGCONT)
     assert codes == [200]
     collector.start()
-    wait_until(lambda: collector.ready()["mode"] == "direct", 60, "the spool is drained")
+    wait_until(collector.drained, 60, "the spool is drained")
     ids = {m["event_id"] for m in broker.read("events.page_view", since)}
     assert ids == {view(n)["event_id"] for n in (8_100_001, 8_100_002)}
     assert collector.stop() == 0

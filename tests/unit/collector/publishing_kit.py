@@ -1,6 +1,7 @@
 """A publisher with a producer that answers when the test says so."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,8 +60,14 @@ class FakeLink:
         pass
 
 
-def message(sequence: int, topic: str = "events.page_view") -> Message:
-    return Message(topic, b"k", b'{"n":%d}' % sequence, 1_000_000 + sequence, "c" * 16, sequence)
+def message(sequence: int, topic: str = "events.page_view", received_us: int | None = None) -> Message:
+    received_us = 1_000_000 + sequence if received_us is None else received_us
+    return Message(topic, b"k", b'{"n":%d}' % sequence, received_us, "c" * 16, sequence)
+
+
+def fresh(sequence: int) -> list[Message]:
+    """One, received now."""
+    return [message(sequence, received_us=time.time_ns() // 1000)]
 
 
 def messages(*sequences: int) -> list[Message]:

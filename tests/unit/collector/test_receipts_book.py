@@ -1,6 +1,7 @@
 """The counters outlive their process, show what was in doubt, and never go down."""
 
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -130,6 +131,26 @@ def test_a_request_is_counted_or_in_doubt_wherever_a_kill_strikes_while_it_is_bo
     one._words = words
     for each in (one, reopened):
         each.close(remove=False)
+
+
+def test_the_whole_file_has_room_on_the_disk_before_anything_is_counted(tmp_path: Path) -> None:
+    """Else a disk that fills up later kills the collector with SIGBUS when it first writes to a page in memory."""
+    one = book(tmp_path)
+    assert one.path.stat().st_blocks * 512 >= receipts.SIZE
+    assert one.path.stat().st_size == receipts.SIZE
+
+
+def test_without_room_for_it_nothing_is_left_of_a_file(tmp_path: Path) -> None:
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (receipts.SIZE // 2, was[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            book(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, was)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:

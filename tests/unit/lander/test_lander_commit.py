@@ -221,15 +221,21 @@ def test_with_a_tag_on_an_older_snapshot_no_manifest_is_removed(catalog: SqlCata
     assert table.scan(snapshot_id=table.metadata.snapshots[0].snapshot_id).to_arrow().num_rows == 10
 
 
-def test_conflicts_without_end_are_reported(catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicts_without_end_are_reported_and_only_we_try_again(
+    catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library would append the rows once more to whatever the table has become, without looking at its state."""
     table = ensure_table(catalog, CONTRACT)
+    tried = []
 
     def refuse(*_: object) -> None:
+        tried.append(1)
         raise CommitFailedException("somebody is always faster")
 
     monkeypatch.setattr(catalog, "commit_table", refuse)
-    with pytest.raises(CommitFailedException, match="in a row"):
+    with pytest.raises(CommitFailedException, match="5 conflicts in a row"):
         land(catalog, table, 1, 1)
+    assert len(tried) == 5
 
 
 def test_a_snapshot_that_was_the_newest_until_now_is_not_expired(catalog: SqlCatalog) -> None:

@@ -1,0 +1,212 @@
+"""A bout: a load of known events, faults while it runs, and the auditor's word when all has come to rest."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+
+from tests.faults.audit import Audit, audit
+from tests.faults.events import KnownEvents, samples
+from tests.faults.journal import Answer, Journal, Known, read
+from tests.faults.observe import Observer
+from tests.faults.plant import CommandFailed, Plant
+from tests.faults.send import Load
+from tests.faults.verdict import Verdict
+from tests.faults.watch import Watch
+
+RED_WITHIN = 10.0
+"""Seconds within which health must say that something is broken, while it is."""
+RECOVERS = {"collector": 5.0, "broker": 30.0, "pipeline": 120.0}
+"""Seconds within which what is broken works again by itself, once the fault is over."""
+COMES_LATE = 60.0
+"""Seconds in which what was on its way when the sending ended arrives."""
+End = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is broken on purpose. ``make`` breaks it and gives what ends that.
+
+    ``lasts``: seconds until it is ended, longer if nobody has shown it by then; 0: a kill, which the supervisor mends.
+    ``watched``: the programs that show it.
+    """
+
+    name: str
+    kind: str
+    make: Callable[[Plant], End]
+    watched: tuple[str, ...]
+    lasts: float = 0.0
+    shown: bool = True
+    """Whether a process's health shows it; a command that fails shows it by failing."""
+
+
+@dataclass
+class Times:
+    """When things were seen, in seconds as in :class:`Verdict`."""
+
+    lasted: float
+    red_after: float | None
+    recovered_after: float | None
+    caught_up_after: float | None = None
+    """When everything that was taken until the fault was over is counted; None: not in time, or nobody looked."""
+
+
+class Bout:
+    """One load, one tenant, from :meth:`begin` to :meth:`judge`."""
+
+    def __init__(
+        self, plant: Plant, folder: Path, seed: int, types: Sequence[str] | None = None, **options: Any
+    ) -> None:
+        """``types``: of the events, all by default; ``options``: those of :class:`Load`."""
+        self.plant = plant
+        self.tenant = f"faults-{seed:08x}"
+        self.events = KnownEvents(seed, samples(plant.registry, types))
+        self.observer = Observer(plant.env, plant.registry, self.tenant)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._journal = Journal(folder / f"{self.tenant}.journal")
+        options = {"rate": 200, **options}
+        self.load = Load(plant.env["COLLECTOR_URL"], plant.key(self.tenant), self.events, self._journal, **options)
+
+    def begin(self) -> Self:
+        """Send; gives itself once events are taken."""
+        self.load.start()
+        if self.flows(time.monotonic(), 60) is None:
+            self.load.stop()
+            raise AssertionError(f"no event is taken: {read(self._journal.path).why}")
+        return self
+
+    def flows(self, moment: float, seconds: float) -> float | None:
+        """Seconds from ``moment`` until an event was answered with 2xx; None: not within ``seconds``."""
+        while (first := self.load.first_taken(moment)) is None:
+            if time.monotonic() - moment > seconds:
+                return None
+            time.sleep(0.02)
+        return first - moment
+
+    def make(self, fault: Fault, *, patience: float = 1.0, pipeline: bool = False) -> Times:
+        """Make a fault and wait until all is well again; ``patience``: how many times its bound is waited for.
+
+        ``pipeline``: somebody loads meanwhile, so wait until the backlog is counted too.
+        """
+        bound = RECOVERS[fault.kind] * patience
+        watch = Watch.of(self.plant.programs, fault.watched)
+        try:
+            assert watch.green_after(time.monotonic(), 60) is not None, f"before {fault.name}: {watch.red()}"
+            end = fault.make(self.plant)
+            began = time.monotonic()
+            time.sleep(fault.lasts)
+            if fault.lasts and fault.shown:
+                watch.turns_red(began, RED_WITHIN * patience)
+            end()
+            over = time.monotonic() if fault.lasts else began
+            behind = self.load.taken
+            green = watch.green_after(over, bound)
+            flows = self.flows(over, bound)
+            recovered = None if green is None or flows is None else round(max(green, flows), 1)
+            red = watch.red_after(began)
+            caught_up = self.caught_up(behind, over, catch_up_within(over - began) * patience) if pipeline else None
+            return Times(round(over - began, 1), _round(red), recovered, _round(caught_up))
+        finally:
+            watch.close()
+
+    def caught_up(self, events: int, moment: float, seconds: float) -> float | None:
+        """Seconds from ``moment`` until so many events are counted; None: not within ``seconds``."""
+        while time.monotonic() - moment < seconds:
+            with contextlib.suppress(psycopg.OperationalError):
+                if self._counted() >= events:
+                    return time.monotonic() - moment
+            time.sleep(0.5)
+        return None
+
+    def rest(self, seconds: float) -> Known:
+        """Send no more, and load until what was taken is counted, at most so long; gives what was sent.
+
+        Commands fail while servers are on their way back; that is what the next try is for.
+        """
+        self.load.stop()
+        known = read(self._journal.path)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(CommandFailed, psycopg.OperationalError):
+                self.plant.command("load", "load")
+                if self._counted() >= known.count(Answer.TAKEN) and not self.observer.waiting():
+                    break
+        return known
+
+    def judge(self, known: Known, verdict: Verdict) -> Audit:
+        """The auditor's word, the books and a second computation, into ``verdict``."""
+        found = self._audited(known)
+        verdict.sent, verdict.acknowledged, verdict.unknown = found.sent, found.taken, found.unknown
+        verdict.refused, verdict.landed, verdict.copies = found.refused, found.landed, found.copies
+        verdict.counted = found.counted
+        verdict.findings += found.findings
+        verdict.findings += self._books(found, verdict)
+        before = self.observer.checksums()
+        self.observer.touch()
+        while self.observer.waiting():
+            self.plant.command("load", "load")
+        after = self.observer.checksums()
+        differ = [name for name in before if before[name] != after[name]]
+        verdict.checksums = f"differ: {', '.join(differ)}" if differ else "equal"
+        if differ:
+            verdict.findings.append(f"computed again, {', '.join(differ)} came out otherwise")
+        return found
+
+    def _audited(self, known: Known) -> Audit:
+        """A finding is looked at again: what has no answer may be on its way when all that has one is counted."""
+        deadline = time.monotonic() + COMES_LATE
+        while True:
+            found = audit(self.events, known, self.observer.seen())
+            if not found.findings or time.monotonic() > deadline:
+                return found
+            with contextlib.suppress(CommandFailed):
+                self.plant.command("load", "load")
+
+    def _books(self, found: Audit, verdict: Verdict) -> list[str]:
+        """Receipts come some seconds after the events; then the books must close by themselves."""
+        deadline = time.monotonic() + COMES_LATE
+        while True:
+            with contextlib.suppress(CommandFailed):  # another may be at work
+                self.plant.command("books", "books", "reconcile")
+            sums, wrong = self.observer.books()
+            if not found.taken <= sums["acknowledged"] <= found.taken + found.unknown:
+                wrong.append(f"acknowledged: {sums['acknowledged']}, which is not what the sender was told")
+            if sums["landed"] != found.landed or sums["counted"] != found.counted:
+                wrong.append(f"landed {sums['landed']} and counted {sums['counted']}, which is not what is there")
+            if not wrong or time.monotonic() > deadline:
+                break
+            time.sleep(2)
+        verdict.books = "; ".join(wrong) or "balance"
+        return [f"the books: {what}" for what in wrong]
+
+    def _counted(self) -> int:
+        return sum(self.observer.counted().values())
+
+
+def catch_up_within(outage: float) -> float:
+    """Seconds within which a backlog is counted after an outage of ``outage`` seconds."""
+    return max(2 * outage, RECOVERS["pipeline"])
+
+
+def _round(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def told(fault: Fault, times: Times) -> Verdict:
+    """A verdict with what the times say."""
+    verdict = Verdict(
+        fault.name, fault.kind, times.lasted, red_after=times.red_after, recovered_after=times.recovered_after,
+        bound=RECOVERS[fault.kind], caught_up_after=times.caught_up_after,
+    )  # fmt: skip
+    within = catch_up_within(times.lasted)
+    if times.caught_up_after is None or times.caught_up_after > within:
+        verdict.findings.append(f"what was taken until then was not counted within {within:g} s")
+    if times.recovered_after is None or times.recovered_after > verdict.bound:
+        verdict.findings.append(f"not well again within {verdict.bound:g} s")
+    if fault.shown and times.lasted > RED_WITHIN and (times.red_after is None or times.red_after > RED_WITHIN):
+        verdict.findings.append(f"health did not show it within {RED_WITHIN:g} s")
+    return verdict

@@ -1,0 +1,24 @@
+"""The faults that `make faults` makes."""
+
+from tests.faults import brokers, storm
+from tests.faults.bout import Fault
+from tests.faults.killed import SHOWS, killed, paused, postgres_immediate
+from tests.faults.mischief import postgres_in_mid_transaction
+
+OUTAGE = 15.0
+"""Seconds that an outage lasts: longer than health may take to show it."""
+
+
+def singles() -> list[Fault]:
+    """Faults of a plant's programs, each made by itself."""
+    return [
+        *(killed(name) for name in SHOWS),
+        *(paused(name, OUTAGE) for name in SHOWS),
+        postgres_immediate(),
+        postgres_in_mid_transaction(),
+    ]
+
+
+def names() -> list[str]:
+    """Every fault's name."""
+    return [*(fault.name for fault in singles()), *brokers.NAMES, storm.NAME]

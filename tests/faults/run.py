@@ -1,0 +1,172 @@
+"""``make faults``: faults on a stack of its own, one after another, and on a cluster of brokers; all is written down.
+
+``python -m tests.faults.run`` brings the stack up on its own ports and ends it again. Results go into
+docs/reliability.json after each fault, and from there into docs/reliability.md. Exits 1 when a promise was not kept.
+"""
+
+import argparse
+import os
+import platform
+import random
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from stack.lifecycle import Stack
+from stack.settings import LOCAL, StackSettings
+from tests.faults import page, storm
+from tests.faults.bout import Bout, Fault, told
+from tests.faults.brokers import NAMES as BROKERS
+from tests.faults.brokers import lose_brokers
+from tests.faults.catalogue import names, singles
+from tests.faults.commands import loads
+from tests.faults.plant import Plant
+from tests.faults.verdict import RESULTS, Verdict, keep
+from tests.ports import FAULTS_OFFSET
+
+PARTS = ("redis", "spark-connect", "collector", "lander")
+SETTLE = 240.0
+"""Seconds for what was taken to be counted after a fault, before the auditor says that it is not."""
+
+
+class Run:
+    """One call: what it was told, and what it found so far."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.deadline = time.monotonic() + given.seconds
+        self.settings = StackSettings(watershed_state=given.folder, port_offset=given.port_offset)
+        self.found: list[Verdict] = []
+        self.about = {
+            "date": f"{datetime.now(UTC):%F %R} UTC",
+            "machine": f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB, "
+            f"Python {platform.python_version()}; load average at its beginning {os.getloadavg()[0]:.1f}",
+        }
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        left: float = self.deadline - time.monotonic()
+        return left
+
+    def wanted(self, name: str) -> bool:
+        """Whether this fault was asked for, and there is time."""
+        return self.left > 0 and (not self.given.only or any(words in name for words in self.given.only))
+
+    def say(self, verdict: Verdict) -> None:
+        """Write a verdict down."""
+        self.found.append(verdict)
+        keep([verdict], self.about, self.given.results)
+        page.write()
+        words = "; ".join(verdict.findings) or "held"
+        sys.stdout.write(f"faults: {verdict.fault}: {words}\n")
+        sys.stdout.flush()
+
+    def judged(self, name: str, work: Callable[[], Iterable[Verdict]]) -> None:
+        """Write down what ``work`` finds, as it does; where it breaks off, that of ``name``."""
+        try:
+            for verdict in work():
+                self.say(verdict)
+        except Exception as error:
+            traceback.print_exc()
+            self.say(Verdict(name, "pipeline", findings=[f"{type(error).__name__}: {error}"]))
+
+    def one(self, plant: Plant, fault: Fault) -> None:
+        """Make one fault and have it judged."""
+        verdict = Verdict(fault.name, fault.kind)
+        try:
+            bout = Bout(plant, self.given.folder / "journals", random.getrandbits(32), self.given.types).begin()
+            with loads(plant):
+                try:
+                    verdict = told(fault, bout.make(fault, patience=3, pipeline=True))
+                finally:
+                    known = bout.rest(SETTLE)
+            bout.judge(known, verdict)
+        except Exception as error:
+            verdict.findings.append(f"{type(error).__name__}: {error}")
+            traceback.print_exc()
+        self.say(verdict)
+
+
+@contextmanager
+def up(plant: Plant, parts: Sequence[str] = PARTS) -> Iterator[Plant]:
+    """The plant's stack, from empty to running, and down again."""
+    stack = plant.stack
+    wanted = Stack(stack.settings, only=parts)
+    names = {part.name for part in wanted.parts}
+    stack.parts = [part for part in stack.all_parts if part.name in names]
+    try:
+        stack.up(_say)
+        yield plant
+    finally:
+        stack.down(_say)
+
+
+def of_plant(run: Run) -> None:
+    """The storm, while there is most time for it, and single faults, on one plant."""
+    faults = [fault for fault in singles() if run.wanted(fault.name)]
+    if not faults and not run.wanted(storm.NAME):
+        return
+    Stack(run.settings).reset(_say)
+    with up(Plant(run.settings)) as plant:
+        if run.wanted(storm.NAME):
+            load = storm.load_of(run.given.kills, run.given.events)
+            bout = Bout(plant, run.given.folder / "journals", random.getrandbits(32), run.given.types, **load)
+            seconds = min(run.left, storm.MOST_SECONDS)
+            run.judged(storm.NAME, lambda: [storm.storm(bout, kills=run.given.kills, seconds=seconds)])
+        for fault in faults:
+            if run.wanted(fault.name):
+                run.one(plant, fault)
+
+
+def of_brokers(run: Run) -> None:
+    """Three brokers that lose some."""
+    if any(map(run.wanted, BROKERS)):
+        folder = run.given.folder / "cluster"
+        shutil.rmtree(folder, ignore_errors=True)
+        run.judged(BROKERS[-1], lambda: lose_brokers(folder, random.getrandbits(31)))
+
+
+def main() -> int:
+    """Make the faults that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=5400, help="begin nothing after so long (default: 5400)")
+    parser.add_argument("--kills", type=int, default=200, help="random kills of the storm (default: 200)")
+    parser.add_argument("--events", type=int, default=1_000_000, help="events of the storm (default: 1000000)")
+    parser.add_argument("--only", action="append", metavar="WORDS", help="only faults whose name has these words")
+    parser.add_argument(
+        "--type", action="append", dest="types", metavar="TYPE", help="send only this type; may be repeated"
+    )
+    parser.add_argument("--list", action="store_true", help="name the faults, and make none")
+    parser.add_argument(
+        "--port-offset", type=int, default=FAULTS_OFFSET, help=f"of the stack's ports (default: {FAULTS_OFFSET})"
+    )
+    parser.add_argument("--folder", type=Path, default=LOCAL / "faults", help="of the stack, and of the journals")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where verdicts are written")
+    given = parser.parse_args()
+    if given.list:
+        sys.stdout.write("\n".join(names()) + "\n")
+        return 0
+    given.folder.mkdir(parents=True, exist_ok=True)
+    run = Run(given)
+    rounds: tuple[Callable[[Run], None], ...] = (of_brokers, of_plant)
+    for one in rounds:
+        one(run)
+    broken = [verdict.fault for verdict in run.found if verdict.findings]
+    sys.stdout.write(f"faults: {len(run.found)} made, {len(broken)} broke a promise\n")
+    return 1 if broken else 0
+
+
+def _say(part: str, what: str) -> None:
+    sys.stdout.write(f"  {part:<22} {what}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
