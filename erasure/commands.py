@@ -25,7 +25,7 @@ from erasure.rewrite import KeepsChanging
 from erasure.run import Forget, Forgotten, NobodyToForget
 from erasure.settings import EraseSettings
 from runtime import log
-from warehouse.erasures import Erasure, ErasureAtWork, erasures
+from warehouse.erasures import Erasure, ErasureAtWork, ReprocessingAtWork, erasures
 from warehouse.load_state import SESSION
 
 app = typer.Typer(name="forget", help="Forget somebody: personal data goes, counts stay.")
@@ -161,7 +161,7 @@ def _said() -> Iterator[None]:
     """What can go wrong is said in a line."""
     try:
         yield
-    except (ErasureAtWork, NobodyToForget, KeepsChanging, ContractError) as error:
+    except (ErasureAtWork, ReprocessingAtWork, NobodyToForget, KeepsChanging, ContractError) as error:
         said = str(error)
     except CommitFailedException as error:
         said = f"{error}\nAsk again: what is done stays done."

@@ -7,7 +7,7 @@ and is tried again with the same files when the lander commits meanwhile (docs/a
 
 import contextlib
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +41,18 @@ class Found:
     touched: Touches
 
 
+@dataclass(frozen=True)
+class Tell:
+    """Whom a rewriting tells what, files at a time: ``note`` of those it is about to replace, ``done`` when it has.
+
+    Or ``withdraw``: somebody else had replaced one of them, so that none was.
+    """
+
+    note: Callable[[Sequence[Found]], None]
+    withdraw: Callable[[Sequence[Found]], None]
+    done: Callable[[Sequence[Found]], None]
+
+
 @dataclass
 class Rewritten:
     """What was done to a table; or, of a look, what would be."""
@@ -71,19 +83,10 @@ def find(catalog: SqlCatalog, target: Target, without: Collection[str] = ()) -> 
             yield Found(task.file, mine.num_rows, target.touched(mine))
 
 
-def rewrite(  # noqa: PLR0917 - as its one caller has them
-    catalog: SqlCatalog,
-    target: Target,
-    at_once: int,
-    note: Callable[[Touches], None],
-    progress: Callable[[int], None],
-    without: Collection[str] = (),
-) -> Rewritten:
+def rewrite(catalog: SqlCatalog, target: Target, at_once: int, tell: Tell, without: Collection[str] = ()) -> Rewritten:
     """Leave nothing of theirs in the table's newest snapshot; it is looked through until a pass finds none.
 
     But for the files ``without``, which are missing: somebody may be in them when they are there again.
-
-    ``note`` is told, before each commit, what will have to be counted anew; ``progress`` of rows that are done.
 
     :raises KeepsChanging: others kept changing the table.
     """
@@ -95,24 +98,17 @@ def rewrite(  # noqa: PLR0917 - as its one caller has them
             seen = True
             waiting.append(found)
             if len(waiting) >= at_once:
-                _replace(catalog, target, waiting, note, done, progress)
+                _replace(catalog, target, waiting, tell, done)
                 waiting = []
         if waiting:
-            _replace(catalog, target, waiting, note, done, progress)
+            _replace(catalog, target, waiting, tell, done)
         if not seen:
             return done
     raise KeepsChanging(f"{target.identifier}: others kept changing the table; ask again")
 
 
-def _replace(  # noqa: PLR0917 - as its one caller has them
-    catalog: SqlCatalog,
-    target: Target,
-    given: list[Found],
-    note: Callable[[Touches], None],
-    done: Rewritten,
-    progress: Callable[[int], None],
-) -> None:
-    note(set().union(*(one.touched for one in given)))
+def _replace(catalog: SqlCatalog, target: Target, given: list[Found], tell: Tell, done: Rewritten) -> None:
+    tell.note(given)
     table = catalog.load_table(target.identifier)
     written = [file for one in given for file in _written(table, target, one.file)]
     for _ in range(_ATTEMPTS):
@@ -123,11 +119,12 @@ def _replace(  # noqa: PLR0917 - as its one caller has them
         except ValidationException as error:
             # Somebody else (a compaction) rewrote one of them: the next pass finds its rows in another file.
             _log.warning("looking again", table=target.identifier, why=str(error))
+            tell.withdraw(given)
             break
         else:
             done.files += len(given)
             done.rows += sum(one.rows for one in given)
-            progress(sum(one.rows for one in given))
+            tell.done(given)
             return
     for file in written:
         with contextlib.suppress(

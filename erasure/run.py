@@ -7,9 +7,9 @@
 What is left then are older snapshots and their files: see :mod:`erasure.expire`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -113,6 +113,7 @@ class Forget:
         :raises ErasureAtWork: another erasure or a maintenance of the lake is at work.
         :raises NobodyToForget: see :meth:`targets`.
         :raises KeepsChanging: what is done stays done; ask again.
+        :raises ReprocessingAtWork: so it does; ask again when the reprocessing is through.
         """
         catalog, targets = open_catalog(self.settings), self.targets()
         dsn = self.settings.eraser_dsn
@@ -129,13 +130,11 @@ class Forget:
         _log.info("suppressed", erasure=done.erasure_id)
         for target in targets:
             done.tables.append(self._leave_nothing(connection, catalog, target, erasure))
-        done.minutes_touched, done.minutes_below_floor = erasures.touch(connection, erasure.erasure_id)
-        events = sum(one.rows for one in done.tables if one.table != Rejects.identifier)
-        rejections = sum(one.rows for one in done.tables) - events
-        erasures.done(connection, erasure.erasure_id, events, rejections, through=not done.missing)
-        _log.info(
-            "the lake is through", erasure=done.erasure_id, events=events, rejections=rejections, missing=done.missing
-        )
+        wait = timedelta(seconds=self.settings.erase_wait_seconds)
+        done.minutes_touched, done.minutes_below_floor = erasures.touch(connection, erasure.erasure_id, wait)
+        told = erasures.done(connection, erasure.erasure_id, through=not done.missing)
+        numbers = {"events": told.events, "rejections": told.rejections, "missing": done.missing}
+        _log.info("the lake is through", erasure=done.erasure_id, **numbers)
         return done
 
     def _suppress(self, catalog: SqlCatalog) -> None:
@@ -159,18 +158,20 @@ class Forget:
         touched: rewrite.Touches = set()
         missing = missing_files(connection, type_)
 
-        def note(touches: rewrite.Touches) -> None:
-            erasures.note(connection, erasure.erasure_id, type_, touches)
+        def note(files: Sequence[rewrite.Found]) -> None:
+            touches = set().union(*(one.touched for one in files))
+            rows = {one.file.file_path: one.rows for one in files}
+            erasures.note(connection, erasure.erasure_id, type_, touches, rows)
             touched.update(touches)
 
-        rewritten = rewrite.rewrite(
-            catalog,
-            target,
-            self.settings.erase_files_at_once,
-            note,
-            lambda rows: self.progress(target.identifier, rows),
-            missing,
-        )
+        def withdraw(files: Sequence[rewrite.Found]) -> None:
+            erasures.withdraw(connection, erasure.erasure_id, [one.file.file_path for one in files])
+
+        def replaced(files: Sequence[rewrite.Found]) -> None:
+            self.progress(target.identifier, sum(one.rows for one in files))
+
+        tell = rewrite.Tell(note, withdraw, replaced)
+        rewritten = rewrite.rewrite(catalog, target, self.settings.erase_files_at_once, tell, missing)
         rewrite.add_snapshot(catalog, target.identifier)
         return TableDone(target.identifier, rewritten.rows, rewritten.files, len(touched), len(missing))
 

@@ -27,6 +27,11 @@ class EraseSettings(KafkaSettings, LakeSettings):
     erase_files_at_once: int = Field(
         default=20, ge=1, description="Data files of a table that an erasure replaces in one commit, at most"
     )
+    erase_wait_seconds: float = Field(
+        default=600,
+        gt=0,
+        description="How long an erasure waits for a reprocessing that computes at that moment, in seconds",
+    )
 
     @property
     def key(self) -> bytes:

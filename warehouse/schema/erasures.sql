@@ -28,3 +28,13 @@ create table if not exists ledger.erasure_touches (
 );
 comment on table ledger.erasure_touches is
     'Noted before the lake is changed and touched after: an erasure that was killed in between touches them when it goes on.';
+
+create table if not exists ledger.erasure_files (
+    erasure_id uuid not null references ledger.erasures (erasure_id) on delete cascade,
+    path text not null,                    -- of the lake, with rows of theirs: noted before it is replaced
+    type text not null,
+    rows bigint not null,
+    primary key (erasure_id, path)
+);
+comment on table ledger.erasure_files is
+    'How many rows of theirs were in which file: an erasure that was killed and goes on counts each once, whether it was replaced by then or not.';

@@ -107,7 +107,7 @@ grant select, insert, update, delete on ledger.repairs to repairer;
 -- eraser: who asked to be forgotten, and what is to be counted anew without them.
 grant usage on schema ledger to eraser;
 grant select on all tables in schema ledger to eraser;
-grant select, insert, update, delete on ledger.erasures, ledger.erasure_touches to eraser;
+grant select, insert, update, delete on ledger.erasures, ledger.erasure_touches, ledger.erasure_files to eraser;
 -- What reprocessings keep of minutes with somebody in them has hashes of theirs.
 grant delete on ledger.reprocess_minutes, ledger.reprocess_rows to eraser;
 grant insert, update on ledger.touched, ledger.rejects_touched to eraser;

@@ -6,9 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,12 +19,8 @@ from rejects.reject import Chosen
 from rejects.repair import Disagreement
 from rejects.run_repair import RepairWork
 from rejects.settings import RepairSettings
-from spark_jobs.load_rollups import load
-from spark_jobs.settings import LoadSettings
-from tests.integration.collector.harness import CollectorProcess
+from tests.integration.lander.place import REJECTED, Place, Rows, opened
 from tests.integration.lander.processes import REPO
-from tests.integration.lander.world import World
-from warehouse.migrate import migrate
 from warehouse.repairs import RepairAtWork
 
 NO_DEBUG = '[{"op": "remove", "path": "/data/debug"}]'
@@ -35,24 +29,11 @@ KILL = "lambda *a, **k: os.kill(os.getpid(), 9)"
 TWO_WEEKS_AGO = (datetime.now(UTC) - timedelta(days=14)).replace(minute=17, second=4, microsecond=250_000)
 
 
-@dataclass
-class Place:
-    """A type of its own on the real servers, a collector that takes it and a lander that lands it."""
-
-    world: World
-    collector: CollectorProcess
-    repairer: dict[str, str]
-    loader: LoadSettings
-    keys: dict[str, str] = field(default_factory=dict)
-
-    def tenant(self) -> str:
-        """A tenant that nobody else has, with a server key."""
-        name = f"t-{uuid.uuid4().hex[:8]}"
-        self.keys[name] = KeyFile(self.collector.keys_file).create(name, KeyKind.SERVER)[1]
-        return name
+class Repaired(Place):
+    """With what repairs do; its events are two weeks old."""
 
     def event(self, number: int, **changes: Any) -> dict[str, Any]:
-        """A bad event of two weeks ago: the contract knows no field ``debug``."""
+        """A bad event: the contract knows no field ``debug``."""
         return {
             "event_type": self.world.type, "event_id": str(uuid.uuid5(uuid.NAMESPACE_OID, str(number))),
             "occurred_at": (TWO_WEEKS_AGO + timedelta(minutes=number)).isoformat(),
@@ -61,33 +42,25 @@ class Place:
 
     def send(self, tenant: str, *events: Any) -> None:
         """Have all of them rejected."""
-        answer = self.collector.send(*events, headers={"Authorization": f"Bearer {self.keys[tenant]}"})
-        assert answer.json()["rejected"] == len(events), answer.text
-
-    def rejected(self, tenant: str) -> list[str]:
-        """The ids of the tenant's rejections in the lake."""
-        if not self.world.catalog.table_exists("quality.rejected_events"):
-            return []
-        table = self.world.catalog.load_table("quality.rejected_events")
-        return table.scan(f"tenant = '{tenant}'", selected_fields=("reject_id",)).to_arrow()["reject_id"].to_pylist()
+        answer = self.post(tenant, *events)
+        assert answer["rejected"] == len(events), answer
 
     def wait_for_rejects(self, tenant: str, count: int) -> list[str]:
-        self.world.wait_for("the rejections have landed", lambda: len(self.rejected(tenant)) == count, 180)
-        return self.rejected(tenant)
+        """The ids of the tenant's rejections, once there are as many."""
+        return [row["reject_id"] for row in self.wait_for_rows(REJECTED, tenant, count)]
 
-    def lake(self, tenant: str) -> list[dict[str, Any]]:
+    def lake(self, tenant: str) -> Rows:
         """The tenant's events in the lake, by time."""
-        if not self.world.catalog.table_exists(self.world.table):
-            return []
-        rows = self.world.catalog.load_table(self.world.table).scan(f"tenant = '{tenant}'").to_arrow().to_pylist()
+        rows = self.rows(self.world.table, tenant)
         return sorted(rows, key=lambda row: (row["occurred_at"], row["received_at"]))
 
-    def wait_for_events(self, tenant: str, count: int) -> list[dict[str, Any]]:
-        self.world.wait_for("the repaired events have landed", lambda: len(self.lake(tenant)) >= count, 180)
+    def wait_for_events(self, tenant: str, count: int) -> Rows:
+        self.wait_for_rows(self.world.table, tenant, count)
         return self.lake(tenant)
 
     def env(self) -> dict[str, str]:
-        own = {**self.repairer, "COLLECTOR_URL": self.collector.url, "KEYS_FILE": str(self.collector.keys_file)}
+        repairer = self.stack.own("repair")
+        own = {**repairer, "COLLECTOR_URL": self.collector.url, "KEYS_FILE": str(self.collector.keys_file)}
         return {**os.environ, **own, "CONTRACTS_DIR": str(self.world.contracts), "PYTHONPATH": str(REPO)}
 
     def run(self, *words: str, before: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -109,22 +82,9 @@ class Place:
         work = RepairWork(settings, Registry.load(self.world.contracts), wanted, recipe, lambda _: None)
         return work.apply(by) if apply else work.look()
 
-    def load(self) -> None:
-        """One load of the type."""
-        summary = load([Registry.load(self.world.contracts).newest(self.world.type)], self.loader)
-        assert not summary.failed, summary.failed
-
     def cells(self, tenant: str) -> Mapping[str, int]:
         """The tenant's cells, summed."""
-        rows = self.world.ledger(
-            """
-            select sum(landed)::int, sum(counted)::int, sum(duplicates)::int, sum(collisions)::int from ledger.cells
-            where type = %s and tenant = %s
-            """,
-            self.world.type,
-            tenant,
-        )
-        return dict(zip(("landed", "counted", "duplicates", "collisions"), rows[0], strict=True))
+        return self.sums("cells", tenant, "landed", "counted", "duplicates", "collisions")
 
     def counted(self, tenant: str) -> int:
         """What the rollup counts of the tenant."""
@@ -133,46 +93,25 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder: Path = tmp_path_factory.mktemp("repair")
-    world = World(stack.env, stack.own("lander"), folder)
-    own = stack.own("load")
-    loader = LoadSettings(**{n: own[n.upper()] for n in LoadSettings.model_fields if n.upper() in own})
-    migrate(stack.env["WAREHOUSE_DSN"], [Registry.load(world.contracts).newest(world.type)])
-    (folder / "collector").mkdir()
-    collector = CollectorProcess(stack.own("collector"), folder / "collector", {"CONTRACTS_DIR": str(world.contracts)})
-    try:
-        collector.start()
-        world.start()
-        yield Place(world, collector, stack.own("repair"), loader)
-    finally:
-        if collector.process is not None and collector.process.poll() is None:
-            collector.stop()
-        collector.http.close()
-        world.close()
-        for lander in world.landers:
-            sys.stdout.write(f"--- {lander.log.name}\n{lander.words()[-3000:]}\n")
-        with psycopg.connect(stack.env["WAREHOUSE_DSN"]) as connection:
-            connection.execute(f"drop table rollups.{world.type}_minute".encode())
-            connection.execute("delete from ledger.repairs where type = %s", (world.type,))
-            for table in ("touched", "cells", "cursors", "unpublished", "loads"):
-                connection.execute(f"delete from ledger.{table} where type = %s".encode(), (world.type,))
+def place(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repaired]:
+    with opened(Repaired, stack, tmp_path_factory.mktemp("repair"), "repairs") as made:
+        yield made
 
 
-def repairs_of(place: Place, tenant: str) -> list[Any]:
+def repairs_of(place: Repaired, tenant: str) -> list[Any]:
     return place.world.ledger(
         "select reject_id, event_id, sent_at is not null, loaded_at is not null from ledger.repairs where tenant = %s",
         tenant,
     )
 
 
-def keys_left(place: Place) -> list[str]:
+def keys_left(place: Repaired) -> list[str]:
     now = datetime.now(UTC)
     keys = KeyFile(place.collector.keys_file).keys()
     return [key.note for key in keys if key.kind is KeyKind.IMPORT and key.usable(now)]
 
 
-def test_what_passes_is_counted_once_under_its_own_identity_and_a_second_run_adds_nothing(place: Place) -> None:
+def test_what_passes_is_counted_once_under_its_own_identity_and_a_second_run_adds_nothing(place: Repaired) -> None:
     tenant = place.tenant()
     own, bare = place.event(1), {k: v for k, v in place.event(2).items() if k in ("event_type", "data")}
     hopeless = place.event(3, data={"region": "XX", "page_name": "/", "debug": 3})
@@ -232,7 +171,7 @@ def test_what_passes_is_counted_once_under_its_own_identity_and_a_second_run_add
     ids=["before it sent", "after it sent"],
 )
 def test_a_killed_repair_is_finished_by_the_next_as_it_was_begun_and_counts_once(
-    place: Place, killed_at: str, landed: int
+    place: Repaired, killed_at: str, landed: int
 ) -> None:
     tenant = place.tenant()
     place.send(tenant, place.event(1), {k: v for k, v in place.event(2).items() if k in ("event_type", "data")})
@@ -253,7 +192,7 @@ def test_a_killed_repair_is_finished_by_the_next_as_it_was_begun_and_counts_once
     assert keys_left(place) == [], "the key of the killed run is gone too"
 
 
-def test_an_event_stays_its_tenants_whoever_repairs_and_whatever_the_patch(place: Place) -> None:
+def test_an_event_stays_its_tenants_whoever_repairs_and_whatever_the_patch(place: Repaired) -> None:
     ours, theirs = place.tenant(), place.tenant()
     place.send(ours, place.event(1))
     place.send(theirs, place.event(1))
@@ -275,18 +214,18 @@ def test_an_event_stays_its_tenants_whoever_repairs_and_whatever_the_patch(place
     assert (place.counted(ours), place.counted(theirs)) == (1, 2)
 
 
-def test_two_repairs_do_not_work_at_once(place: Place) -> None:
+def test_two_repairs_do_not_work_at_once(place: Repaired) -> None:
     tenant = place.tenant()
     place.send(tenant, place.event(1))
     place.wait_for_rejects(tenant, 1)
-    with psycopg.connect(place.repairer["REPAIRER_DSN"], autocommit=True) as other:
+    with psycopg.connect(place.stack.own("repair")["REPAIRER_DSN"], autocommit=True) as other:
         other.execute("select pg_advisory_lock(hashtextextended('repair', 0))")
         with pytest.raises(RepairAtWork):
             place.repair(tenant, NO_DEBUG, apply=True)
     assert repairs_of(place, tenant) == []
 
 
-def test_a_newer_contract_lets_them_in_once_the_collector_has_it(place: Place) -> None:
+def test_a_newer_contract_lets_them_in_once_the_collector_has_it(place: Repaired) -> None:
     tenant = place.tenant()
     place.send(tenant, place.event(1))
     (reject_id,) = place.wait_for_rejects(tenant, 1)

@@ -1,7 +1,7 @@
 """Somebody is taken out of real Iceberg tables in a folder, with the catalog in SQLite."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,12 @@ def forget(
 ) -> tuple[rewrite.Rewritten, set[Any]]:
     touched: set[Any] = set()
     target = target or Events(PAGE_VIEW, ANNA, KEY)
-    return rewrite.rewrite(catalog, target, at_once, touched.update, lambda n: None, without), touched
+    tell = rewrite.Tell(lambda files: touched.update(*(one.touched for one in files)), nobody, nobody)
+    return rewrite.rewrite(catalog, target, at_once, tell, without), touched
+
+
+def nobody(_: Sequence[rewrite.Found]) -> None:
+    """Is told, and does nothing."""
 
 
 def test_a_tombstone_made_in_the_lake_is_the_one_made_on_arrival(catalog: SqlCatalog) -> None:
@@ -163,8 +168,16 @@ def test_a_compaction_meanwhile_brings_nobody_back_and_doubles_nothing(
 
     plainly = rewrite._commit
     monkeypatch.setattr(rewrite, "_commit", quicker)
-    forget(catalog)
+    counted: dict[str, int] = {}
+
+    def withdraw(files: Sequence[rewrite.Found]) -> None:
+        for one in files:
+            del counted[one.file.file_path]
+
+    note = lambda files: counted.update({one.file.file_path: one.rows for one in files})  # noqa: E731
+    rewrite.rewrite(catalog, Events(PAGE_VIEW, ANNA, KEY), 20, rewrite.Tell(note, withdraw, nobody))
     assert [(r["sequence"], r["visitor_id"]) for r in content(catalog)] == [(1, None), (2, "ben")]
+    assert list(counted.values()) == [1], "it counts where it was found in the end"
 
 
 def test_what_is_to_be_counted_anew_is_noted_before_each_commit(catalog: SqlCatalog) -> None:
@@ -173,10 +186,10 @@ def test_what_is_to_be_counted_anew_is_noted_before_each_commit(catalog: SqlCata
         land(catalog, view(n, "anna-4711"))
     seen: list[int] = []
 
-    def note(touched: Any) -> None:
+    def note(_: Sequence[rewrite.Found]) -> None:
         seen.append(sum(row["visitor_id"] is not None for row in content(catalog)))
 
-    rewrite.rewrite(catalog, Events(PAGE_VIEW, ANNA, KEY), 1, note, lambda n: None)
+    rewrite.rewrite(catalog, Events(PAGE_VIEW, ANNA, KEY), 1, rewrite.Tell(note, nobody, nobody))
     assert seen == [3, 2, 1]
 
 
