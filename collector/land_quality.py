@@ -45,6 +45,7 @@ REJECTED_EVENTS = TableSpec(
         LakeColumn("line", "long", False, "Of a rejected line: its number in the file, from 1."),
         *_KAFKA,
         LakeColumn("idempotent_id", "string", False, "The event_id that an Idempotency-Key gives it, if it had none."),
+        LakeColumn("schema_version", "int", False, "The contract version that it names, where it can be one."),
     ),
     "received_at",
     "Everything that was refused, untouched, with every reason.",
@@ -132,6 +133,7 @@ class QualityDecoder(Decoder):
 
     def columns(self, rows: Sequence[Any], batch: Batch) -> pa.Table:
         """See :meth:`Decoder.columns`."""
+        made = {"kafka_partition": batch.partitions, "kafka_offset": batch.offsets, **self._made(rows)}
         rows = self._kept(rows)
         fields = [f for f in self._schema if f.name != "land_seq"]
         arrays = []
@@ -143,9 +145,13 @@ class QualityDecoder(Decoder):
             elif f.name in self._fields:
                 values = list(map(attrgetter(f.name), rows))
             else:
-                values = batch.partitions if f.name == "kafka_partition" else batch.offsets
+                values = list(made[f.name])
             arrays.append(pa.array(values, f.type))
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+    def _made(self, rows: Sequence[Any]) -> dict[str, Sequence[Any]]:  # noqa: ARG002 - which some need
+        """Columns that follow from the messages and are no fields of them."""
+        return {}
 
     def _kept(self, rows: Sequence[Any]) -> Sequence[Any]:
         """What may land of the messages."""
@@ -154,6 +160,9 @@ class QualityDecoder(Decoder):
 
 class RejectsDecoder(QualityDecoder):
     """Of ``rejected_events``: where somebody who was forgotten is named, what they sent is left out."""
+
+    def _made(self, rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
+        return {"schema_version": [named_version(row.body, row.body_encoding) for row in rows]}
 
     def _kept(self, rows: Sequence[Any]) -> Sequence[Any]:
         return [self._without_forgotten(row) for row in rows] if self.suppressed.tenants else rows
@@ -165,6 +174,25 @@ class RejectsDecoder(QualityDecoder):
         given = {"stage": row.stage, "body": row.body, "reasons": reasons, "event_type": row.event_type}
         kept = redacted(given, lambda word: self.suppressed.names(row.tenant, [word]))
         return msgspec.structs.replace(row, **{**kept, "reasons": msgspec.Raw(kept["reasons"].encode())})
+
+
+class _Versioned(msgspec.Struct):
+    """What of an event is looked at for its contract version; all else is passed over."""
+
+    schema_version: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+
+
+_versioned = msgspec.json.Decoder(_Versioned)
+
+
+def named_version(body: str, encoding: str) -> int | None:
+    """The contract version that a rejected event names; None: none, or what can be none, or it is no JSON."""
+    if encoding != "utf-8":
+        return None
+    try:
+        return _versioned.decode(body).schema_version
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def rejects_decoder() -> QualityDecoder:

@@ -45,11 +45,13 @@ class Reject:
     land_seq: int
     idempotent_id: str | None = None
     """The id that an Idempotency-Key gave the event, in case it has a time and no id."""
+    schema_version: int | None = None
+    """The contract version that it names, as it was landed; None also of what landed before that was kept."""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Reject":
         """The rejection that a row of the lake is."""
-        # A lake in which no rejection with an Idempotency-Key has landed yet may lack the newest column.
+        # A lake of before there were the newest columns may lack them.
         named = (f.name for f in fields(cls) if f.name not in ("reasons", "body") and f.name in row)
         plain = {name: row[name] for name in named}
         return cls(**plain, reasons=_reasons(row["reasons"]), body=_body(row["body"], row["body_encoding"]))
@@ -61,6 +63,8 @@ class Reject:
 
     def version(self) -> str:
         """The contract version that the event names, as text."""
+        if self.schema_version is not None:
+            return str(self.schema_version)
         try:
             said = decode(self.body)
         except Unparseable:

@@ -14,7 +14,10 @@ from warehouse.rejects import RejectCount
 
 HOUR = timedelta(hours=1)
 _STAMP = pa.timestamp("us", tz="UTC")
-_COUNTED = ("reject_id", "tenant", "event_type", "received_at", "stage", "reasons")
+_KIND = ("tenant", "event_type", "key_id", "schema_version", "reasons")
+_COUNTED = ("reject_id", "received_at", "stage", *_KIND)
+Sender = tuple[str, str, str, str]
+"""Tenant, event type, key and contract version, by their labels."""
 _BY_LANDER = "stage = 'lander'"
 _OF_LANDER = pc.field("stage") == "lander"
 
@@ -55,25 +58,30 @@ def count(pinned: Pinned, hour: datetime, labels: Labels, without: Collection[st
     within = f"received_at >= '{hour.isoformat()}' and received_at < '{(hour + HOUR).isoformat()}'"
     rows = _read(pinned, within, _COUNTED, without)
     rows = _once(rows, pinned, without)
-    by_kind = rows.group_by(["tenant", "event_type", "reasons"]).aggregate([([], "count_all")])
+    by_kind = rows.group_by(list(_KIND)).aggregate([([], "count_all")])
     return _by_reason(by_kind.to_pylist(), labels)
 
 
 def _by_reason(kinds: Sequence[dict[str, object]], labels: Labels) -> list[RejectCount]:
-    rejected: Counter[tuple[str, str, Reason]] = Counter()
-    named: Counter[tuple[str, str, Reason]] = Counter()
+    rejected: Counter[tuple[Sender, Reason]] = Counter()
+    named: Counter[tuple[Sender, Reason]] = Counter()
     for kind in kinds:
-        tenant, claimed, n = kind["tenant"], kind["event_type"], int(str(kind["count_all"]))
-        whose = NONE if tenant is None else str(tenant)
-        type_ = labels.event_type(None if claimed is None else str(claimed))
-        reasons = labels.reasons(str(kind["reasons"]))
-        rejected[whose, type_, reasons[0]] += n
+        tenant, claimed, key_id, version = (_text(kind[name]) for name in _KIND[:-1])
+        type_ = labels.event_type(claimed)
+        sender = (tenant or NONE, type_, key_id or NONE, labels.version(claimed, int(version) if version else None))
+        n, reasons = int(str(kind["count_all"])), labels.reasons(str(kind["reasons"]))
+        rejected[sender, reasons[0]] += n
         for reason in reasons:
-            named[whose, type_, reason] += n
+            named[sender, reason] += n
     return [
-        RejectCount(whose, type_, *reason, rejected=rejected[whose, type_, reason], named=n)
-        for (whose, type_, reason), n in sorted(named.items())
+        RejectCount(whose, type_, *reason, rejected=rejected[sender, reason], named=n, key_id=key_id, version=version)
+        for (sender, reason), n in sorted(named.items())
+        for whose, type_, key_id, version in [sender]
     ]
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _once(rows: pa.Table, pinned: Pinned, without: Collection[str]) -> pa.Table:
@@ -88,7 +96,7 @@ def _once(rows: pa.Table, pinned: Pinned, without: Collection[str]) -> pa.Table:
         earliest = first.aggregate([("received_at", "min")])
         rows = rows.join(earliest, "reject_id", join_type="left outer")
         rows = rows.filter(~_OF_LANDER | (pc.field("received_at") == pc.field("received_at_min")))
-    once = rows.group_by("reject_id").aggregate([("tenant", "min"), ("event_type", "min"), ("reasons", "min")])
+    once = rows.group_by("reject_id").aggregate([(name, "min") for name in _KIND])
     return once.rename_columns({name: name.removesuffix("_min") for name in once.column_names})
 
 
@@ -104,12 +112,18 @@ def _hours(rows: pa.Table) -> set[datetime]:
 
 
 def _read(pinned: Pinned, row_filter: str, columns: Sequence[str], without: Collection[str]) -> pa.Table:
-    found = batches(pinned, row_filter, columns, without=without)
+    found = batches(pinned, row_filter, [name for name in columns if name in pinned.columns], without=without)
     kept = [_plain(batch, columns) for batch in found if batch.num_rows]
     return pa.concat_tables(kept) if kept else _plain(None, columns)
 
 
 def _plain(batch: pa.RecordBatch | None, columns: Sequence[str]) -> pa.Table:
-    """The columns in types of their own, however the file has its strings."""
+    """The columns in types of their own, however the file has its strings; null what a lake of before lacks."""
     schema = pa.schema([(name, _STAMP if name == "received_at" else pa.string()) for name in columns])
-    return schema.empty_table() if batch is None else pa.Table.from_batches([batch]).select(list(columns)).cast(schema)
+    if batch is None:
+        return schema.empty_table()
+    rows = pa.Table.from_batches([batch])
+    for name in columns:
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
+    return rows.select(list(columns)).cast(schema)

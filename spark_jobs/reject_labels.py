@@ -27,12 +27,19 @@ class Labels:
         contracts = tuple(contracts)
         self._types = frozenset(c.type for c in contracts)
         self._fields = frozenset(field.name for c in contracts for field in c.fields)
+        self._newest = {c.type: c.version for c in contracts}
 
     def event_type(self, claimed: str | None) -> str:
         """The type that a rejected event claimed to be, where there is a contract of that name."""
         if claimed is None:
             return NONE
         return claimed if claimed in self._types else UNKNOWN
+
+    def version(self, claimed: str | None, version: int | None) -> str:
+        """The contract version that a rejected event names, where its type has had one of that number."""
+        if version is None:
+            return NONE
+        return f"v{version}" if 1 <= version <= self._newest.get(claimed or "", 0) else UNKNOWN
 
     def reasons(self, text: str) -> tuple[Reason, ...]:
         """Every distinct reason of a rejection, in its own order (by field); at least one."""

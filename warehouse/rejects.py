@@ -28,6 +28,8 @@ class RejectCount:
     field: str
     rejected: int
     named: int
+    key_id: str = "(none)"
+    version: str = "(none)"
 
 
 def record(
@@ -117,10 +119,15 @@ def replace(connection: psycopg.Connection, touched: TouchedHour, counts: Iterab
         with connection.cursor() as cursor:
             cursor.executemany(
                 """
-                insert into ledger.rejects (received_hour, tenant, event_type, reason, field, rejected, named)
-                values (%s, %s, %s, %s, %s, %s, %s)
+                insert into ledger.rejects (
+                    received_hour, tenant, event_type, reason, field, rejected, named, key_id, schema_version
+                )
+                values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
                 """,
-                [(touched.hour, c.tenant, c.event_type, c.reason, c.field, c.rejected, c.named) for c in counts],
+                [
+                    (touched.hour, c.tenant, c.event_type, c.reason, c.field, c.rejected, c.named, c.key_id, c.version)
+                    for c in counts
+                ],
             )
         connection.execute(
             "delete from ledger.rejects_touched where received_hour = %s and change_id = %s",

@@ -15,6 +15,26 @@ create table if not exists ledger.rejects (
 );
 comment on table ledger.rejects is 'Rejected events by reason and hour of receipt; an hour is counted anew, never added to.';
 
+alter table ledger.rejects add column if not exists key_id text not null default '(none)';
+alter table ledger.rejects add column if not exists schema_version text not null default '(none)';
+comment on column ledger.rejects.key_id is 'The write key that sent them, never the key itself; (none): of a message, or a line.';
+comment on column ledger.rejects.schema_version is
+    'The contract version that they name; (none): none, or received before it was kept; (unknown): one that there is not.';
+do $$
+begin
+    if not exists (
+        select from information_schema.key_column_usage
+        where table_schema = 'ledger' and constraint_name = 'rejects_pkey' and column_name = 'schema_version'
+    ) then
+        alter table ledger.rejects
+        drop constraint rejects_pkey,
+        add constraint rejects_pkey primary key (
+            received_hour, tenant, event_type, reason, field, key_id, schema_version
+        );
+    end if;
+end
+$$;
+
 create table if not exists ledger.rejects_touched (
     received_hour timestamptz primary key,
     change_id bigint not null default nextval('ledger.change_seq'),
@@ -28,10 +48,13 @@ create index if not exists cells_received_hour on ledger.cells (received_hour);
 -- Windows on the ledger, as in published.sql: each says itself whose rows it shows.
 
 create or replace view marts.rejects_hourly with (security_barrier = true) as
-select r.tenant, r.event_type, r.received_hour as period_start, r.reason, r.field, r.rejected, r.named
+select
+    r.tenant, r.event_type, r.received_hour as period_start, r.reason, r.field, r.rejected, r.named, r.key_id,
+    r.schema_version
 from ledger.rejects as r
 where session_user::text not like 'tenant.%' or r.tenant = substr(session_user::text, length('tenant.') + 1);
-comment on view marts.rejects_hourly is 'Rejected events by event type, reason, field and hour of receipt (UTC).';
+comment on view marts.rejects_hourly is
+'Rejected events by event type, reason, field, write key, contract version and hour of receipt (UTC).';
 
 create or replace view marts.arrivals_hourly with (security_barrier = true) as
 select

@@ -37,6 +37,8 @@ class Row:
     minutes: float = 0
     event_type: str | None = "purchase"
     reasons: tuple[dict[str, str], ...] = (PATTERN,)
+    key_id: str | None = None
+    schema_version: int | None = None
 
 
 @pytest.fixture
@@ -53,6 +55,8 @@ def land(stack: Any, tenant: str) -> Land:
                 "reject_id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{tenant}|{row.number}")),
                 "tenant": tenant,
                 "event_type": row.event_type,
+                "key_id": row.key_id,
+                "schema_version": row.schema_version,
                 "received_at": NOON + timedelta(minutes=row.minutes),
                 "stage": "collector",
                 "reasons": json.dumps(row.reasons),
@@ -111,6 +115,15 @@ def test_what_landed_is_counted_by_reason_and_hour_and_nothing_twice(warehouse, 
     assert counts(warehouse, tenant) == expected
     assert run() == RejectsLoad(), "nothing landed: nothing is read"
     assert counts(warehouse, tenant) == expected
+
+
+def test_who_sent_them_and_by_which_contract_is_counted_apart(warehouse, land, run, tenant):
+    land(Row(1, key_id="k_a", schema_version=1), Row(2, key_id="k_b", schema_version=1), Row(3, key_id="k_b"))
+    run()
+    found = warehouse.execute(
+        "select key_id, schema_version, rejected from marts.rejects_hourly where tenant = %s order by 1, 2", (tenant,)
+    ).fetchall()
+    assert found == [("k_a", "v1", 1), ("k_b", "(none)", 1), ("k_b", "v1", 1)]
 
 
 def test_counting_everything_anew_changes_nothing(warehouse, land, run, tenant):

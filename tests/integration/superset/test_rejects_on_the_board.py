@@ -65,6 +65,17 @@ def test_the_event_type_chosen_applies_to_reasons_and_arrivals(known: Marts) -> 
     assert {row["reason"] for row in known.rows("rejects_by_hour", **none)} == {"nothing rejected"}
 
 
+def test_the_table_of_reasons_tells_keys_and_versions_apart(known: Marts) -> None:
+    put_rejects(known, 1, "pattern", 3, key_id="k_a", schema_version="v1")
+    put_rejects(known, 2, "pattern", 2, key_id="k_a", schema_version="v1")
+    put_rejects(known, 1, "pattern", 5, key_id="k_b", schema_version="(none)")
+    rows = known.rows("rejects_by_reason", tenant=["t"])
+    assert sorted((row["key_id"], row["schema_version"], row["rejected"]) for row in rows) == [
+        ("k_a", "v1", 5), ("k_b", "(none)", 5)
+    ]  # fmt: skip
+    assert known.metric("rejects_by_reason", "rejected_sum", tenant=["t"]) == 10
+
+
 def test_a_share_is_of_all_that_came_in_and_only_a_day_is_of_the_last_day(known: Marts) -> None:
     put_arrivals(known, 1, 15, 5)
     put_arrivals(known, 30, 60, 20)

@@ -230,6 +230,28 @@ def test_a_receipt_and_a_rejection_become_rows_with_their_place_in_kafka() -> No
     assert row["idempotent_id"] == "i"
 
 
+@pytest.mark.parametrize(
+    ("body", "version"),
+    [
+        ('{"schema_version": 2, "data": {"schema_version": 7}}', 2),
+        ('{"data": {}}', None),
+        ('{"schema_version": "2"}', None),
+        ('{"schema_version": 99999999999999999999}', None),
+        ('{"schema_version": true}', None),
+        ('{"schema_version": 2', None),
+        ("[" * 100_000, None),
+        ("[1]", None),
+    ],
+)
+def test_a_rejection_is_landed_with_the_contract_version_that_it_names(body: str, version: int | None) -> None:
+    rejection = {
+        "reject_id": "r", "received_at": "2026-11-23T07:00:00Z", "stage": "collector", "body": body, "reasons": [],
+        "body_encoding": "utf-8",
+    }  # fmt: skip
+    (row,) = rejects_decoder().decode(batch(rejection)).rows.to_pylist()
+    assert row["schema_version"] == version
+
+
 def test_poison_in_the_rejects_is_set_aside_like_any_other() -> None:
     decoded = rejects_decoder().decode(batch(b"rubbish"))
     assert decoded.rows.num_rows == 0

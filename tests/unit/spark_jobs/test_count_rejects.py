@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,31 @@ def test_whose_it_was_and_what_it_claimed_may_be_missing(land: Callable[..., Pin
         ("(none)", "(none)", "pattern", "/data/amount"),
         ("t", "(unknown)", "pattern", "/data/amount"),
     }
+
+
+def test_they_are_counted_by_key_and_by_the_version_that_they_name(land: Callable[..., Pinned]) -> None:
+    pinned = land(
+        rejection(1, key_id="k_a", schema_version=1), rejection(2, key_id="k_a"), rejection(3, key_id="k_b"),
+        rejection(4, key_id="k_a", schema_version=1), rejection(5, schema_version=4711), rejection(6, schema_version=0),
+        rejection(7, event_type=None, schema_version=1),
+    )  # fmt: skip
+    land(rejection(1, key_id="k_a", schema_version=1))
+    found = {(c.event_type, c.key_id, c.version): c.rejected for c in count(pinned, NOON, LABELS)}
+    assert found == {
+        ("purchase", "k_a", "v1"): 2, ("purchase", "k_a", "(none)"): 1, ("purchase", "k_b", "(none)"): 1,
+        ("purchase", "(none)", "(unknown)"): 2, ("(none)", "(none)", "(unknown)"): 1,
+    }  # fmt: skip
+
+
+def test_a_lake_of_before_there_was_the_version_is_counted(tmp_path: Path) -> None:
+    before = replace(REJECTED_EVENTS, columns=REJECTED_EVENTS.columns[:-1])
+    catalog = SqlCatalog("lake", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/lake")
+    table = ensure_table(catalog, before)
+    table.append(pa.Table.from_pylist([{**rejection(1), "land_seq": 1}], schema=arrow_schema_of(before.columns)))
+    settings = SparkSettings(lake_warehouse=f"file://{tmp_path}/lake", lake_catalog_uri="sqlite://")
+    pinned = pin(before.identifier, table.refresh().metadata_location, settings)
+    (one,) = count(pinned, NOON, LABELS)
+    assert (one.version, one.rejected) == ("(none)", 1)
 
 
 def test_rows_above_the_cursor_touch_their_hours(land: Callable[..., Pinned]) -> None:
