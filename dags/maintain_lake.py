@@ -3,7 +3,8 @@
 One task, `watershed lake maintain`, table by table, while landings and loads go on:
 
 1. **Retention.** The floor of a type is raised to its contract's `retention_days`; only then are older rows deleted
-   from the lake. Below the floor nothing is recomputed, ever; what arrives there is quarantined and booked.
+   from the lake. Below the floor nothing is recomputed, ever; what arrives there is quarantined and booked. Rejected
+   events go `MAINTAIN_REJECTS_DAYS` after their receipt; their counts stay.
 2. **Compaction.** A day of many small files becomes few sorted ones.
 3. **Snapshots** that others replaced a day ago are forgotten, with the files that only they needed.
 4. **Orphans**, files that no table knows, go when they are three days old.

@@ -21,12 +21,13 @@ from spark_jobs.catalog import catalog_dsn, metadata_locations, tables_in
 from spark_jobs.lake import Pinned, pin
 from spark_jobs.session import open_writing_session
 from spark_jobs.settings import MaintainSettings
-from warehouse import lake_floor, reprocess_runs
+from warehouse import lake_floor, rejects, reprocess_runs
 from warehouse.downsample import downsample
 from warehouse.load_state import SESSION, Busy, type_lock
 
 logger = log.get(__name__)
 QUALITY = "quality"
+REJECTED = "quality.rejected_events"
 _PLAIN = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 
 
@@ -127,6 +128,15 @@ def _alone(warehouse: psycopg.Connection) -> Iterator[None]:
             warehouse.execute("select pg_advisory_unlock(hashtextextended('maintain', 0))")
 
 
+@dataclass(frozen=True)
+class Kept:
+    """How long a table's rows are kept: so many days by a column. Its floor and its cursor are those of ``type``."""
+
+    type: str
+    by: str
+    days: int
+
+
 class Job:
     """One run's connections; the Spark session is opened when the first table needs one."""
 
@@ -153,7 +163,9 @@ class Job:
         if (pinned := self._pin(table)) is None:
             return done
         if contract is not None:
-            self._retain(done, contract, pinned)
+            self._retain(done, Kept(contract.type, "occurred_at", contract.retention_days), pinned)
+        elif table == REJECTED:
+            self._retain(done, Kept(rejects.CURSOR, "received_at", self._settings.maintain_rejects_days), pinned)
         self._compact(done, table)
         self._expire(done, table)
         older_than = datetime.now(UTC) - timedelta(hours=self._settings.maintain_orphan_hours)
@@ -169,30 +181,30 @@ class Job:
         location = metadata_locations(self._catalog, [table]).get(table)
         return None if location is None else pin(table, location, self._settings)
 
-    def _retain(self, done: Maintained, contract: Contract, pinned: Pinned) -> None:
+    def _retain(self, done: Maintained, kept: "Kept", pinned: Pinned) -> None:
         """Raise the floor, then delete what is below it."""
-        wanted = lake_floor.wanted(datetime.now(UTC), contract.retention_days)
+        wanted = lake_floor.wanted(datetime.now(UTC), kept.days)
         if self._dry_run:
-            done.floor = lake_floor.reachable(self._warehouse, contract.type, wanted)
+            done.floor = lake_floor.reachable(self._warehouse, kept.type, wanted)
             done.rows_deleted = plan.rows_below(plan.files_of(pinned.source), done.floor)
             return
-        state = self._raised(done, contract, wanted)
+        state = self._raised(done, kept.type, wanted)
         done.floor = state.floor
         if state.floor is None or not plan.rows_below(plan.files_of(pinned.source), state.floor):
             return
-        procedures.delete_below(self._spark, contract.table, state.floor, state.land_seq)
-        after = self._pin(contract.table)
+        procedures.delete_below(self._spark, done.table, kept.by, state.floor, state.land_seq)
+        after = self._pin(done.table)
         if after is not None:
             done.rows_deleted = _deleted_since(after, pinned.sequence_number)
 
-    def _raised(self, done: Maintained, contract: Contract, wanted: datetime) -> lake_floor.Floor:
+    def _raised(self, done: Maintained, type_: str, wanted: datetime) -> lake_floor.Floor:
         """The floor as it is after raising it; once a day it needs raising, and then no load may be at work."""
-        state = lake_floor.read(self._warehouse, contract.type)
+        state = lake_floor.read(self._warehouse, type_)
         if state.floor is not None and state.floor >= wanted:
             return state
         try:
-            with type_lock(self._warehouse, contract.type, self._settings.maintain_wait_seconds):
-                return lake_floor.raise_to(self._warehouse, contract.type, wanted)
+            with type_lock(self._warehouse, type_, self._settings.maintain_wait_seconds):
+                return lake_floor.raise_to(self._warehouse, type_, wanted)
         except Busy as error:
             done.floor_kept_because = str(error)
             return state

@@ -49,10 +49,10 @@ def compact(spark: SparkSession, table: str, sort_by: Sequence[str], target_byte
     return Rewritten(row["rewritten_data_files_count"], row["added_data_files_count"], row["rewritten_bytes_count"])
 
 
-def delete_below(spark: SparkSession, table: str, floor: datetime, land_seq: int) -> None:
-    """Delete what occurred before ``floor``, of the rows up to ``land_seq``: those above nobody has booked yet."""
+def delete_below(spark: SparkSession, table: str, column: str, floor: datetime, land_seq: int) -> None:
+    """Delete what is before ``floor`` by ``column``, of rows up to ``land_seq``: those above nobody has booked yet."""
     spark.sql(
-        "delete from identifier(:table) where occurred_at < :floor and land_seq <= :land_seq",
+        f"delete from identifier(:table) where {column} < :floor and land_seq <= :land_seq",  # noqa: S608 - our own name
         args={"table": f"{CATALOG}.{table}", "floor": floor, "land_seq": land_seq},
     ).collect()
 

@@ -81,6 +81,11 @@ class MaintainSettings(SparkSettings):
         description="Files that no table knows are removed when they are older than this, in hours: younger ones may "
         "belong to a commit that is under way",
     )
+    maintain_rejects_days: int = Field(
+        default=400,
+        ge=30,
+        description="Days for which rejected events are kept in the lake, from their receipt; their counts stay",
+    )
     reprocess_keep_days: float = Field(
         default=30, ge=1, description="Days for which what `watershed reprocess` replaced is kept, to be undone"
     )

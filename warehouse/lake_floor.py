@@ -5,6 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 
 import psycopg
 
+from warehouse.rejects import CURSOR as REJECTED
+
 
 @dataclass(frozen=True)
 class Floor:
@@ -42,9 +44,20 @@ def floors(connection: psycopg.Connection) -> dict[str, datetime]:
 
 
 def reachable(connection: psycopg.Connection, type_: str, floor: datetime) -> datetime:
-    """How far up to ``floor`` it can be raised now: not over a minute that waits to be recomputed."""
+    """How far up to ``floor`` it can be raised now: not over a minute that waits to be recomputed.
+
+    Of rejected events: not over an hour of receipt that waits to be counted.
+    """
     row = connection.execute(
-        "select least(%s, date_trunc('day', min(minute), 'UTC')) from ledger.touched where type = %s", (floor, type_)
+        """
+        select least(%(floor)s, date_trunc('day', min(w.waits), 'UTC'))
+        from (
+            select minute as waits from ledger.touched where type = %(type)s
+            union all
+            select received_hour from ledger.rejects_touched where %(type)s = %(rejected)s
+        ) as w
+        """,
+        {"floor": floor, "type": type_, "rejected": REJECTED},
     ).fetchone()
     assert row is not None  # noqa: S101 - an aggregate without group by always gives a row
     reached: datetime = row[0]

@@ -91,8 +91,14 @@ def forget_cursor(connection: psycopg.Connection) -> None:
 def newest(connection: psycopg.Connection, horizon: int) -> TouchedHour | None:
     """The newest touched hour whose touch is not above ``horizon``; None: there is none.
 
-    None of a day of which a file is missing: it would be counted too small.
+    None of a day of which a file is missing: it would be counted too small. Nor one below the floor: what the lake had
+    of it is deleted, its counts are all there is of it, and who touched it is not answered.
     """
+    connection.execute(
+        "delete from ledger.rejects_touched as t using ledger.lake_floor as f"
+        " where f.type = %s and t.received_hour < f.floor",
+        (CURSOR,),
+    )
     row = connection.execute(
         """
         select t.received_hour, t.change_id from ledger.rejects_touched as t

@@ -69,7 +69,7 @@ to lander;
 -- maintainer: the floor of the lake, and old minutes into quarter-hours; it never touches anything.
 grant usage on schema rollups, ledger to maintainer;
 grant select, insert, delete on all tables in schema rollups to maintainer;
-grant select on ledger.cursors, ledger.touched, ledger.unpublished to maintainer;
+grant select on ledger.cursors, ledger.touched, ledger.rejects_touched, ledger.unpublished to maintainer;
 grant select, insert, update on ledger.lake_floor to maintainer;
 -- What a reprocessing replaced is forgotten after its time.
 grant select, delete on ledger.reprocesses to maintainer;

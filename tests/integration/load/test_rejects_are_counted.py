@@ -12,11 +12,14 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from books.reconcile import reconcile
+from books.settings import BooksSettings
 from collector.lake import LakeSettings, arrow_schema_of, ensure_table, open_catalog
 from collector.land_quality import REJECTED_EVENTS
 from contracts.registry import Registry
 from spark_jobs.load_rejects import RejectsLoad, load_rejects
 from spark_jobs.load_rollups import load_with_rejects
+from spark_jobs.maintain_lake import Maintained, Summary, maintain
 from spark_jobs.settings import LoadSettings
 from warehouse import rejects, tenant_login
 from warehouse.load_state import type_lock
@@ -58,6 +61,8 @@ def land(stack: Any, tenant: str) -> Land:
                 "key_id": row.key_id,
                 "schema_version": row.schema_version,
                 "received_at": NOON + timedelta(minutes=row.minutes),
+                "collector_id": tenant.replace("-", "")[:16],
+                "sequence": row.number,
                 "stage": "collector",
                 "reasons": json.dumps(row.reasons),
                 "body": '{"email": "jane@example.com"}',
@@ -246,3 +251,54 @@ def _as_tenant(stack: Any, key: str, tenant: str, query: str) -> list[tuple[Any,
     who = f"{quote(tenant_login.role(tenant))}:{tenant_login.password(key, tenant)}"
     with psycopg.connect(urlunsplit(at._replace(netloc=f"{who}@{at.hostname}:{at.port}"))) as connection:
         return connection.execute(query.encode()).fetchall()
+
+
+def test_rejected_events_past_their_days_go_and_their_counts_stay(  # noqa: PLR0917 - fixtures
+    warehouse, land, run, tenant, probe, stack
+):
+    old, kept = NOON - timedelta(days=200), (datetime.now(UTC) - NOON).days + 100
+    land(Row(1, -200 * 24 * 60, key_id="k_a"), Row(2))
+    run()
+    before = counts(warehouse, tenant)
+    assert [row[0] for row in before] == [old, NOON]
+    reconcile([], _books(stack))
+    ranges = "select kind, received_hour, sequences from ledger.file_ranges where tenant = %s order by 1, 2"
+    landed = warehouse.execute(ranges, (tenant,)).fetchall()
+    assert len(landed) == 2
+    try:
+        rejects.touch(warehouse, [old])
+        (waits,) = _rejected(maintain([], _keeping(probe, kept)))
+        assert waits.floor <= old, "an hour that waits to be counted is not passed"
+        run()
+        (dry,) = _rejected(maintain([], _keeping(probe, kept), dry_run=True))
+        (done,) = _rejected(maintain([], _keeping(probe, kept)))
+        assert old < done.floor == dry.floor < NOON
+        assert min(done.rows_deleted, dry.rows_deleted) >= 1
+        assert _landed(probe, tenant) == [NOON]
+        for again in (lambda: rejects.touch(warehouse, [old]), lambda: rejects.forget_cursor(warehouse)):
+            again()
+            assert run().hours_left == 0
+            assert counts(warehouse, tenant) == before
+        reconcile([], _books(stack))
+        assert warehouse.execute(ranges, (tenant,)).fetchall() == landed, "for the books they have landed"
+    finally:
+        warehouse.execute("delete from ledger.lake_floor where type = %s", (rejects.CURSOR,))
+
+
+def _keeping(probe: Any, days: int) -> Any:
+    return probe.maintainer.model_copy(update={"maintain_rejects_days": days})
+
+
+def _rejected(summary: Summary) -> list[Maintained]:
+    assert summary.failed == {}
+    return [table for table in summary.tables if table.table == REJECTED_EVENTS.identifier]
+
+
+def _landed(probe: Any, tenant: str) -> list[datetime]:
+    scan = probe.catalog.load_table(REJECTED_EVENTS.identifier).scan(f"tenant = '{tenant}'")
+    return sorted(scan.to_arrow()["received_at"].to_pylist())
+
+
+def _books(stack: Any) -> BooksSettings:
+    own = stack.own("books")
+    return BooksSettings(**{n: own[n.upper()] for n in BooksSettings.model_fields if n.upper() in own})
