@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ LOADERS = "select count(*) as n from pg_stat_activity where usename = 'loader' a
 STEPS = {
     "before step 1": ("ledger.loads",),
     "in step 1": ("ledger.touched",),
-    "at the end of step 1": ("ledger.cursors",),
+    "at the end of step 1": ("ledger.touched", "ledger.cursors"),
     "between the steps": ("{rollup}",),
     "in step 2, with the rollup replaced": ("ledger.cells",),
     "at the end of step 2": ("ledger.unpublished",),
@@ -105,6 +106,23 @@ def test_a_load_killed_at_any_step_is_made_good_by_the_next(probe, tenant, arriv
     assert [row["seen"] for row in probe.rollup(tenant)] == [2]
     assert [(c["landed"], c["counted"], c["duplicates"]) for c in probe.cells(tenant)] == [(3, 2, 1)]
     assert probe.touched(tenant) == []
+
+
+def test_what_is_quarantined_by_a_load_that_is_killed_is_booked_once(probe, tenant, arrival, loading):
+    """It is added to the books, not put in their place: noted and booked are one transaction, or it would be twice."""
+    type_, floor = probe.contract.type, datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    probe.arrive(tenant, arrival(event=1))
+    probe.load()
+    before = probe.cells(tenant)
+    probe.arrive(tenant, arrival(event=2, sequence=2), arrival(event=3, sequence=3, minute=60))
+    probe.watershed.execute("insert into ledger.lake_floor (type, floor) values (%s, %s)", (type_, floor))
+    try:
+        loading.kill_at("at the end of step 1")
+        assert probe.cells(tenant) == before
+        assert probe.load().loads[0].quarantined == 1
+        assert [(c["landed"], c["counted"], c["quarantined"]) for c in probe.cells(tenant)] == [(2, 1, 1), (1, 1, 0)]
+    finally:
+        probe.watershed.execute("delete from ledger.lake_floor where type = %s", (type_,))
 
 
 @pytest.mark.parametrize("step", ["at the end of step 1", "at the end of step 2"])
