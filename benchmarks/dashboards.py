@@ -98,9 +98,10 @@ def measure(
         for turn in range(rounds + 1):
             for superset, *kept in zip(supersets, here, everything, strict=True):
                 begun = time.perf_counter()
-                result = superset.result(context)
+                results = superset.results(context)
                 answered = time.perf_counter()
-                warehouse.execute(result["query"].encode()).fetchall()
+                for result in results:
+                    warehouse.execute(result["query"].encode()).fetchall()
                 ended = time.perf_counter()
                 for seconds in kept if turn else ():
                     seconds.superset[path].append(answered - begun)

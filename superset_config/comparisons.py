@@ -95,11 +95,13 @@ def compared(
     more: Sequence[str] = (),
     together: Sequence[str] = (),
 ) -> str:
-    """The CTEs of :func:`so_far` over ``spans``, and ``compared``: tenant, scope, position, period_start, the measures.
+    """The CTEs of :func:`so_far` over ``spans``, and ``compared``: tenant, scope, position, period_start, newest, ...
 
-    Position 0 is the span, -1 what it is compared with. There, in the chosen period, a measure that is 0 is null: a
-    tile works out the change itself, and from 0 to anything it would say +0.0 %. In the other scopes 0 is 0. Of a
-    family without hours there is a position -1 only where it is whole days: a part of a day cannot be told.
+    Its other columns are the measures. ``newest`` is true of the last period of a scope, of whatever tenant: a tile's
+    number is of it alone. Position 0 is the span, -1 what it is compared with. There, in the chosen period, a measure
+    that is 0 is null: a tile works out the change itself, and from 0 to anything it would say +0.0 %. In the other
+    scopes 0 is 0. Of a family without hours there is a position -1 only where it is whole days: a part of a day cannot
+    be told.
 
     :param together: measures that a metric adds to one another: null only where all of them are 0
     """
@@ -125,6 +127,8 @@ def compared(
 compared as (
     select
         w.tenant, w.scope, w.position, w.since at time zone z.time_zone as period_start,
+        w.since at time zone z.time_zone
+        = max(w.since at time zone z.time_zone) over (partition by w.scope) as newest,
         {shown}
     from wanted as w
     inner join newest as z on z.tenant = w.tenant
@@ -140,7 +144,7 @@ def each_day(
     grown: str | None = None,
     more: Sequence[str] = (),
 ) -> str:
-    """The CTEs of :func:`so_far` over ``spans`` of the scope 'Day so far', and ``each_day``: tenant, day, the measures.
+    """The CTEs of :func:`so_far` over ``spans`` of 'Day so far', and ``each_day``: tenant, day, newest, the measures.
 
     For the newest day and 14 before. ``day`` is the local date, as if it began in UTC. Each day counts up to the time
     of day that the newest has reached, so that its last point is not a fall. On the day that tiles compare with, a
@@ -169,7 +173,7 @@ def each_day(
 {so_far(family, ("day",), measures, condition, more=more)},
 each_day as (
     select
-        d.tenant, d.day,
+        d.tenant, d.day, d.day = max(d.day) over () as newest,
         {shown}
     from (
         select

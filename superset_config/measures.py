@@ -40,6 +40,8 @@ class Form:
     zero_when_empty: bool = False
     nothing_where: str = ""
     """Of these rows 0 is null: a tile works out a change itself, and from 0 to anything it would say +0.0 %."""
+    newest_alone: bool = False
+    """Of the rows ``newest`` only, where there are any: what a tile asks for besides its line (``queries.py``)."""
 
 
 FORMS: dict[str, Form] = {
@@ -66,7 +68,13 @@ FORMS: dict[str, Form] = {
         "{} In the last 24 hours.",
         zero_when_empty=True,
     ),
+    "newest": Form(newest_alone=True, words="{} Where the newest period is among the rows, of it alone."),
     "tile": Form(nothing_where="compared", words="{} Null where a tile would compare with nothing."),
+    "newest_tile": Form(
+        nothing_where="compared",
+        newest_alone=True,
+        words="{} Null where a tile would compare with nothing. Where the newest day is among the rows, of it alone.",
+    ),
     "choices": Form(words="{} Of all time: the filter lists the most first."),
 }
 """By name."""
@@ -103,7 +111,7 @@ def sql(metric: Metric, where: str = "", zero_when_empty: bool = False) -> str:
     """
     value = _written(metric.term, where, metric.key)
     if metric.within:
-        value = f"CASE WHEN COUNT(DISTINCT {metric.within}) <= 1 THEN {value} END"
+        value = f"CASE WHEN {_where(f'COUNT(DISTINCT {metric.within})', where)} <= 1 THEN {value} END"
     return f"COALESCE({value}, 0)" if metric.zero_when_empty or zero_when_empty else value
 
 
@@ -120,7 +128,11 @@ def reference(metric: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _in_form(metric: Metric, form: Form) -> str:
     value = sql(metric, form.where, form.zero_when_empty)
-    return f"NULLIF({value}, CASE WHEN BOOL_OR({form.nothing_where}) THEN 0 END)" if form.nothing_where else value
+    if form.nothing_where:
+        value = f"NULLIF({value}, CASE WHEN BOOL_OR({form.nothing_where}) THEN 0 END)"
+    if form.newest_alone:
+        value = f"CASE WHEN BOOL_OR(newest) THEN {sql(metric, 'newest')} ELSE {value} END"
+    return value
 
 
 def _change(metric: Metric) -> str:
@@ -153,8 +165,11 @@ def _aggregate(found: Aggregate, where: str, name: str) -> str:
     if found.name in LIKE:
         conditions = [f"{column} {LIKE[found.name]} '{found.argument}'", *([where] if where else [])]
         return f"COUNT(*) FILTER (WHERE {' AND '.join(conditions)})"
-    over = WRITTEN[found.name].format(column)
-    return f"{over} FILTER (WHERE {where})" if where else over
+    return _where(WRITTEN[found.name].format(column), where)
+
+
+def _where(aggregate: str, where: str) -> str:
+    return f"{aggregate} FILTER (WHERE {where})" if where else aggregate
 
 
 def _column(found: Aggregate) -> str:

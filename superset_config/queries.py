@@ -8,6 +8,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+OVERALL = "raw"
+"""The number of a big number is asked for apart from its line, over all rows: Superset calls it *Overall value*.
+
+Otherwise it is that of the last period that has one, without a word, though the newest may have none.
+"""
+
 
 class UnknownChart(Exception):
     """A chart type this module does not know how to ask for."""
@@ -19,10 +25,11 @@ def query_context(params: Mapping[str, Any]) -> dict[str, Any]:
     :raises UnknownChart: for a ``viz_type`` that is not used yet
     """
     query = {**_common(params), **_of_type(params)}
+    also = [{**query, "columns": []}] if params.get("aggregation") == OVERALL else []
     return {
         "datasource": {"id": 0, "type": "table"},
         "force": False,
-        "queries": [query],
+        "queries": [query, *also],
         "form_data": {**params, "force": False, "result_format": "json", "result_type": "full"},
         "result_format": "json",
         "result_type": "full",

@@ -148,24 +148,23 @@ class Superset:
         return context
 
     def answer(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The rows of a query.
+        """The rows of a chart's first query: of a big number, its line.
 
-        :raises SupersetError: when it fails
+        :raises SupersetError: when one fails
         """
-        rows: list[dict[str, Any]] = self.result(context)["data"]
+        rows: list[dict[str, Any]] = self.results(context)[0]["data"]
         return rows
 
-    def result(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """What Superset says of a query: its rows (``data``), the SQL (``query``) and more.
+    def results(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What Superset says of each of a chart's queries: its rows (``data``), the SQL (``query``) and more.
 
-        :raises SupersetError: when it fails
+        :raises SupersetError: when one fails
         """
-        results = self._json(self._http.post("/api/v1/chart/data", json=context))["result"]
+        results: list[dict[str, Any]] = self._json(self._http.post("/api/v1/chart/data", json=context))["result"]
         failed = [result["error"] for result in results if result.get("error")]
         if failed:
             raise SupersetError(f"{context['form_data'].get('viz_type', 'a chart')}: {failed}")
-        first: dict[str, Any] = results[0]
-        return first
+        return results
 
     def explored(self, chart_id: int) -> Any:
         """What a chart of the older kind (the world map) gets from the address that the browser asks for it.

@@ -149,10 +149,10 @@ def test_a_type_that_is_one_folder_reaches_its_rollup(
     env: dict[str, str], registry: Registry, tenant: str, key: str, settings: LoadSettings
 ) -> None:
     (contract,) = registry
-    plan = Plan.history(seed=1, end=datetime.now(UTC), days=2, total=40_000)  # of a type of its own: 1 in 200 of it
+    plan = Plan.history(seed=1, end=datetime.now(UTC), days=2, total=400_000)  # of a type of its own: 1 in 200
     with Sender(f"http://127.0.0.1:{env['COLLECTOR_PORT']}", key) as sender:
         truth, report = send.history(plan, registry, sender, tenant)
-    assert truth.sent["new"] == 200
+    assert truth.sent["new"] == 2000
     assert truth.sent["again"] > 0
     _wait_until(lambda: _landed(env, contract) == report.accepted, 60, "all that was accepted is in the lake")
 
@@ -166,5 +166,5 @@ def test_a_type_that_is_one_folder_reaches_its_rollup(
         )
         row = loader.execute(query, (tenant,)).fetchone()
     assert row is not None
-    assert row[0] == 200
+    assert row[0] == 2000
     assert row[1] >= 3

@@ -72,6 +72,7 @@ def test_no_amount_is_ever_added_across_currencies(marts: Marts, dataset: str, m
     for tenant, currency in (("a", "EUR"), ("b", "USD")):
         marts.fresh(tenant, "2026-11-25 10:00", datetime(2026, 11, 26, tzinfo=UTC), event_type="purchase")
         for mart, at in (
+            ("revenue_daily", "2026-11-25"),
             ("revenue_daily", "2026-11-24"),
             ("revenue_daily", "2026-11-17"),
             ("revenue_daily", "2026-11-01"),
@@ -130,6 +131,35 @@ def test_revenue_so_far_is_compared_with_as_much_of_the_running_hour(marts: Mart
     sold(marts, "revenue_daily", "2026-11-25", "73")
     by_position = {row["position"]: row["revenue"] for row in marts.rows("revenue_totals", scope=["Week so far"])}
     assert by_position == {0: 73, -1: 100 + 40 + Decimal(6) / 2}
+
+
+def test_a_day_without_purchases_has_no_average_least_of_all_that_of_the_day_before(marts: Marts) -> None:
+    sales_are_fresh(marts)
+    sold(marts, "revenue_region_monthly", "2026-11-01", "1")
+    sold(marts, "revenue_region_hourly", "2026-11-24 08:00", "10.00")
+    sold(marts, "revenue_daily", "2026-11-24", "10.00")
+    assert marts.metric("overview_revenue", "average_of_day", "not newest") == 10
+    assert marts.metric("overview_revenue", "average_of_day") is None
+    assert marts.metric("overview_revenue", "net_revenue_of_day") == 0
+    sold(marts, "revenue_region_hourly", "2026-11-25 08:00", "30.00", purchases=2)
+    sold(marts, "revenue_daily", "2026-11-25", "30.00", purchases=2)
+    assert marts.metric("overview_revenue", "average_of_day") == 15
+    assert marts.metric("overview_revenue", "net_revenue_of_day") == 30
+
+
+@pytest.mark.parametrize(("name", "before"), [("average_purchase", 10), ("refund_rate", Decimal("0.2"))])
+def test_a_period_without_purchases_does_not_have_the_average_of_the_one_before(
+    marts: Marts, name: str, before: Decimal
+) -> None:
+    sales_are_fresh(marts)
+    marts.fresh("t", "2026-11-25 10:00", event_type="refund")
+    sold(marts, "revenue_region_monthly", "2026-11-01", "1")
+    sold(marts, "revenue_daily", "2026-11-16", "10.00", refunded=2, refunds=1)
+    asked = {"scope": [CHOSEN], "period": ["Week so far"]}
+    assert marts.metric("revenue_totals", f"{name}_total", "position = -1", **asked) == before
+    assert marts.metric("revenue_totals", f"{name}_total", **asked) is None
+    sold(marts, "revenue_daily", "2026-11-24", "30.00")
+    assert marts.metric("revenue_totals", "average_purchase_total", **asked) == 30
 
 
 def test_currencies_stand_beside_each_other_whatever_is_chosen(marts: Marts) -> None:
@@ -248,6 +278,33 @@ def test_a_tile_compares_with_what_was_and_tells_no_change_from_nothing(marts: M
     assert tile("apdex_total") == [1, None]
 
 
+def test_a_day_without_requests_has_no_rate_and_no_latency_least_of_all_those_of_the_day_before(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00", event_type="request_log")
+    answered(marts, "requests_region_hourly", "2026-11-24 08:00", [100, 1000], errors=1)
+    answered(marts, "requests_region_daily", "2026-11-24", [100, 1000], errors=1)
+
+    def tiles() -> list[Any]:
+        return [marts.metric("overview_requests", f"{name}_of_day") for name in ("error_rate", "p95", "requests")]
+
+    assert marts.metric("overview_requests", "error_rate_of_day", "not newest") == Decimal("0.5")
+    assert tiles()[:2] == [None, None]
+    answered(marts, "requests_region_hourly", "2026-11-25 08:00", [10])
+    answered(marts, "requests_region_daily", "2026-11-25", [10])
+    error_rate, p95, _ = tiles()
+    assert error_rate == 0
+    assert float(p95) == pytest.approx(10, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["error_rate", "client_error_rate", "p50", "p95", "p99", "apdex"])
+def test_a_period_without_requests_does_not_have_the_rates_of_the_one_before(marts: Marts, name: str) -> None:
+    marts.fresh("t", "2026-11-25 10:00", event_type="request_log")
+    answered(marts, "requests_region_daily", "2026-11-10", [10])
+    answered(marts, "requests_region_daily", "2026-11-16", [100, 1000], errors=1, client_errors=1)
+    asked = {"scope": [CHOSEN], "period": ["Week so far"]}
+    assert marts.metric("requests_totals", f"{name}_total", "position = -1", **asked) is not None
+    assert marts.metric("requests_totals", f"{name}_total", **asked) is None
+
+
 def test_routes_come_from_the_hours_of_the_period(marts: Marts) -> None:
     marts.fresh("t", "2026-11-25 10:00", event_type="request_log")
     answered(marts, "request_hourly", "2026-11-25 09:00", [10, 20])
@@ -305,6 +362,7 @@ def test_active_users_are_compared_with_no_day_on_which_there_were_none(marts: M
     assert [tile("daily_active_users", day) for day in ("Mon 16 Nov", "Tue 17 Nov", "Tue 24 Nov")] == [0, None, 0]
     assert tile("stickiness", "Tue 17 Nov") is None
     assert tile("weekly_active_users", "Tue 17 Nov") == 9
+    assert marts.metric("active_users_over_time", "stickiness_of_tile") == 0, "of the newest day, with all days shown"
 
 
 def test_sign_ups_follow_channel_plan_and_region(marts: Marts) -> None:

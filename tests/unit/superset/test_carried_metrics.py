@@ -76,6 +76,16 @@ def test_a_metric_is_asked_for_in_every_form() -> None:
     assert all("What it means, said." in carried(rate, form)["description"] for form in FORMS)
 
 
+def test_a_tile_s_number_is_of_the_newest_period_though_that_has_none() -> None:
+    rate = metric("sum(revenue) / sum(purchases)", within="currency")
+    plain = "CASE WHEN COUNT(DISTINCT currency) <= 1 THEN 1.0 * SUM(revenue) / NULLIF(SUM(purchases), 0) END"
+    newest = plain.replace(") <= 1", ") FILTER (WHERE newest) <= 1")
+    newest = newest.replace("e) /", "e) FILTER (WHERE newest) /").replace("s), 0", "s) FILTER (WHERE newest), 0")
+    assert carried(rate, "newest")["expression"] == f"CASE WHEN BOOL_OR(newest) THEN {newest} ELSE {plain} END"
+    tile = f"NULLIF({plain}, CASE WHEN BOOL_OR(compared) THEN 0 END)"
+    assert carried(rate, "newest_tile")["expression"] == f"CASE WHEN BOOL_OR(newest) THEN {newest} ELSE {tile} END"
+
+
 @pytest.mark.parametrize(
     ("expression", "asked"),
     [

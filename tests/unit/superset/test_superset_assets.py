@@ -3,6 +3,8 @@
 import json
 import re
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +13,7 @@ from dbt_project.columns import described
 from superset_config.bundle import ASSETS, ROOM, Asset, AssetError, Bundle, split_dsn
 from superset_config.carry import OF_THEIR_OWN
 from superset_config.comparisons import COMPARED_DAY
-from superset_config.measures import reference
+from superset_config.measures import FORMS, reference
 from superset_config.queries import UnknownChart, query_context
 
 BUNDLE = Bundle.load()
@@ -100,7 +102,7 @@ def test_every_chart_asks_its_dataset_for_what_it_has(chart: Asset) -> None:
     dataset = dataset_of(chart)
     columns = {column["column_name"] for column in dataset.content["columns"]}
     metrics = {metric["metric_name"] for metric in dataset.content["metrics"]}
-    (query,) = query_context(chart.content["params"])["queries"]
+    query = query_context(chart.content["params"])["queries"][0]
     asked = {each if isinstance(each, str) else each["sqlExpression"] for each in query["columns"]}
     assert asked <= columns
     assert set(query["metrics"] or []) <= metrics
@@ -121,7 +123,7 @@ def test_no_two_labels_of_a_chart_are_the_same(chart: Asset) -> None:
     dataset = dataset_of(chart).content
     labels = {part["column_name"]: part["verbose_name"] for part in dataset["columns"]}
     labels |= {part["metric_name"]: part["verbose_name"] for part in dataset["metrics"]}
-    (query,) = query_context(chart.content["params"])["queries"]
+    query = query_context(chart.content["params"])["queries"][0]
     shown = [labels[each] for each in [*query["columns"], *(query["metrics"] or [])] if isinstance(each, str)]
     assert len(shown) == len(set(shown))
 
@@ -132,6 +134,12 @@ def test_a_dashboard_shows_charts_that_exist_by_their_names(dashboard: Asset) ->
     assert {meta["uuid"]: meta["sliceName"] for meta in placed(dashboard)} == {
         str(meta["uuid"]): names[str(meta["uuid"])] for meta in placed(dashboard)
     }
+
+
+def form_of(metric: Mapping[str, Any]) -> str:
+    found = reference(metric)
+    assert found is not None, "no metric of dbt's"
+    return found[1]
 
 
 def test_every_chart_is_on_a_dashboard() -> None:
@@ -207,7 +215,26 @@ def test_no_tile_works_out_a_change_from_nothing(chart: Asset) -> None:
     if "each_day(" in content["sql"] or not params.get("compare_lag"):
         return
     (metric,) = (each for each in content["metrics"] if each["metric_name"] == params["metric"])
-    assert "compared(" in content["sql"] or reference(metric)[1:] == ("tile",)
+    assert "compared(" in content["sql"] or FORMS[form_of(metric)].nothing_where
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=named)
+def test_no_tile_shows_the_number_of_a_period_before_as_the_newest_s(chart: Asset) -> None:
+    params, content = chart.content["params"], dataset_of(chart).content
+    if params["viz_type"] != "big_number":
+        return
+    (metric,) = (each for each in content["metrics"] if each["metric_name"] == params["metric"])
+    may_be_null = re.search(r" / |MAX\(|COUNT\(DISTINCT", metric["expression"]) is not None
+    assert params["show_empty_columns"], "Superset drops days without a number, and compares with the next but one"
+    apart = (params["aggregation"], FORMS[form_of(metric)].newest_alone)
+    assert apart == (("raw", True) if may_be_null else ("LAST_VALUE", False))
+
+
+def test_the_number_of_a_tile_is_asked_for_over_all_its_rows() -> None:
+    params = {"viz_type": "big_number", "x_axis": "day", "metric": "m", "aggregation": "raw"}
+    line, number = query_context(params)["queries"]
+    assert (line["columns"][0]["label"], number["columns"]) == ("day", [])
+    assert {**line, "columns": []} == number
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=named)
@@ -226,7 +253,8 @@ def test_the_import_marks_assets_as_managed_elsewhere_and_gives_charts_their_que
     assert all(content["is_managed_externally"] for content in parsed.values())
     for path, content in parsed.items():
         if path.startswith("charts/"):
-            assert len(json.loads(content["query_context"])["queries"]) == 1
+            overall = content["params"].get("aggregation") == "raw"
+            assert len(json.loads(content["query_context"])["queries"]) == 1 + overall
         if path.startswith("dashboards/"):
             assert content["css"] is None, "what an older version of the file had would stay"
         if path == "databases/warehouse.yaml":
@@ -262,7 +290,7 @@ def test_a_forecast_is_asked_of_prophet_by_the_day() -> None:
     forecasts = [chart for chart in CHARTS if chart.content["params"].get("forecastEnabled")]
     assert forecasts
     for chart in forecasts:
-        (query,) = query_context(chart.content["params"])["queries"]
+        query = query_context(chart.content["params"])["queries"][0]
         asked = query["post_processing"][-1]
         assert asked["operation"] == "prophet"
         assert (asked["options"]["index"], asked["options"]["time_grain"]) == ("day", "P1D")
@@ -274,7 +302,7 @@ def test_an_amount_is_shown_with_the_currency_it_is_in(chart: Asset) -> None:
     if chart.content["viz_type"] in {"table", "world_map"} or not dataset.get("currency_code_column"):
         return
     amounts = {metric["metric_name"] for metric in dataset["metrics"] if metric["currency"]}
-    (query,) = query_context(chart.content["params"])["queries"]
+    query = query_context(chart.content["params"])["queries"][0]
     shown = "AUTO" in json.dumps(chart.content["params"].get("currency_format"))
     assert shown == bool(amounts & set(query["metrics"]))
 
