@@ -110,6 +110,10 @@ class Airflow:
         found: dict[str, Any] = answer.json()
         return found
 
+    def pause(self, dag_id: str, *, paused: bool) -> None:
+        answer = self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused})
+        answer.raise_for_status()
+
     def trigger(self, dag_id: str) -> str:
         run_id: str = self.post(f"dags/{dag_id}/dagRuns", logical_date=None)["dag_run_id"]
         return run_id

@@ -54,13 +54,22 @@ class Observer:
                     found[contract.type, minute] = events
         return found
 
-    def books(self) -> tuple[dict[str, int], list[str]]:
-        """The sums of the tenant's books, and in words what of them does not balance."""
+    def books(self, gone: str | None = None) -> tuple[dict[str, int], list[str]]:
+        """The sums of the tenant's books, and in words what of them does not balance.
+
+        ``gone``: a type of which messages were deleted before they landed: it may be, and is, out of balance by those.
+        """
         with self.connected() as connection:
             rows = show.books(connection, show.Asked(tenant=self._tenant))
         sums = {name: sum(row[name] for row in rows) for name in show.NUMBERS}
-        wrong = [f"{name}: {sums[name]}" for name in WRONG if sums[name]]
-        if unbalanced := [f"{row['type']} {row['received_hour']:%FT%H}" for row in rows if not row["balanced"]]:
+        good = {name: sum(row[name] for row in rows if row["type"] == gone and name == "unlanded") for name in WRONG}
+        wrong = [f"{name}: {sums[name] - good[name]}" for name in WRONG if sums[name] != good[name]]
+        unbalanced = [
+            f"{row['type']} {row['received_hour']:%FT%H}"
+            for row in rows
+            if not row["balanced"] and not (row["type"] == gone and row["unlanded"])
+        ]
+        if unbalanced:
             wrong.append(f"out of balance: {', '.join(unbalanced)}")
         return sums, wrong
 
