@@ -3,11 +3,9 @@
 import time
 from collections.abc import Callable, Mapping
 
-import psycopg
+import psutil
 
-from stack.servers import postgres
 from tests.faults.bout import RECOVERS, catch_up_within
-from tests.faults.plant import Plant
 from tests.faults.scheduled import SETTLE, Scheduled
 from tests.faults.verdict import Verdict
 from tests.integration.lander.processes import wait_for
@@ -20,7 +18,6 @@ WAITING_RUNS = 2
 """Runs by hand that wait behind the one whose task is queued."""
 PATIENCE = 4.0
 """How many times its bound is waited for."""
-A_QUEUED_TASK = "select id from task_instance where dag_id = 'load_rollups' and state = 'queued' limit 1 for update"
 
 
 def kill_while_running(bout: Scheduled) -> Verdict:
@@ -38,11 +35,10 @@ def kill_while_queued(bout: Scheduled) -> Verdict:
     """The scheduler and all it started, as a machine that goes away, while its executor has a task not begun yet."""
 
     def kill() -> list[str]:
+        _stop_workers(bout)
         triggered = [bout.airflow.trigger("load_rollups") for _ in range(WAITING_RUNS)]
-        with psycopg.connect(_database(bout.plant)) as connection:
-            # Who has this lock keeps the task from being said to run.
-            wait_for("a load is queued", lambda: _locked(connection), 180)
-            bout.plant.kill_family(SCHEDULER)
+        wait_for("a load is queued", lambda: bout.at_work("load_rollups", "queued"), 180)
+        bout.plant.kill_family(SCHEDULER)
         return triggered
 
     return _killed(QUEUED, bout, kill)
@@ -53,6 +49,7 @@ FAULTS: Mapping[str, Callable[[Scheduled], Verdict]] = {RUNNING: kill_while_runn
 
 def _killed(name: str, bout: Scheduled, kill: Callable[[], list[str]]) -> Verdict:
     bound = RECOVERS["pipeline"]
+    workers = psutil.Process(bout.plant.pid(SCHEDULER)).children()
     runs = kill()
     over, behind = time.monotonic(), bout.load.taken
     views = bout.counted_page_views()
@@ -67,22 +64,31 @@ def _killed(name: str, bout: Scheduled, kill: Callable[[], list[str]]) -> Verdic
         verdict.findings.append(f"what was counted then was not charted within {SETTLE:g} s")
     if failed := [run_id for run_id, state in states.items() if state != "success"]:
         verdict.findings.append(f"runs that waited did not end well: {', '.join(failed)}")
-    verdict.about = f"charted after {_round(charted)} s; {len(runs)} runs waited in the queue, and ended well after it"
+    left = sum(worker.is_running() for worker in workers)
+    verdict.about = (
+        f"charted after {_round(charted)} s; {len(runs)} runs by hand waited in the queue; "
+        f"{left} of {len(workers)} workers of the killed scheduler are left, and idle"
+    )
     known = bout.rest(SETTLE)
     bout.judge_charts(known, verdict)
     return verdict
 
 
-def _database(plant: Plant) -> str:
-    return postgres.dsn(plant.stack.settings, plant.stack.secrets, "airflow", "airflow")
+def _stop_workers(bout: Scheduled) -> None:
+    """Stop the workers between two loads, so that the next load stays in their queue."""
 
+    def stopped() -> bool:
+        if bout.at_work("load_rollups"):
+            return False
+        workers = psutil.Process(bout.plant.pid(SCHEDULER)).children()
+        for worker in workers:
+            worker.suspend()
+        if not bout.at_work("load_rollups"):
+            return True
+        bout.plant.resume(workers)  # one had begun meanwhile, and no other would be queued beside it
+        return False
 
-def _locked(connection: psycopg.Connection) -> bool:
-    """Lock a task that is queued; whether there is one."""
-    found = connection.execute(A_QUEUED_TASK).fetchone() is not None
-    if not found:
-        connection.rollback()
-    return found
+    wait_for("the workers are stopped between two loads", stopped, 180)
 
 
 def _round(seconds: float | None) -> float | None:

@@ -93,7 +93,12 @@ def _something_waits(bout: Bout) -> None:
 def _kill_at(plant: Plant, step: str, table: str) -> None:
     """Make the steps before ``step``, begin it, and kill it as it is to write to ``table``."""
     run = BuildRun(plant)
-    before = {"claim": run.claim, "gate rollups": run.gate_rollups, "build": run.build, "gate marts": run.gate_marts}
+    before: Mapping[str, Callable[[], object]] = {
+        "claim": run.claim,
+        "gate rollups": run.gate_rollups,
+        "build": run.build,
+        "gate marts": run.gate_marts,
+    }
     for earlier, make in before.items():
         if earlier == step:
             break

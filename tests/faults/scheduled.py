@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import psycopg
 
+from stack.airflow_bootstrap import DAGS
 from tests.e2e.kit import Airflow
 from tests.faults.bout import Bout
 from tests.faults.journal import Answer, Known, read
@@ -22,6 +23,16 @@ SETTLE = 600.0
 """Seconds for what was taken to be charted: a build comes by itself every five minutes, should its trigger be lost."""
 OPEN = ("queued", "running")
 """States of a run that is not over."""
+
+
+def know_dags(airflow: Airflow) -> None:
+    """Wait until Airflow has read every file of ``dags/``, which takes it some seconds after it is ready."""
+    files = {path.stem for path in DAGS.glob("*.py") if "DAG(" in path.read_text()}
+
+    def known() -> bool:
+        return files <= {dag["dag_id"] for dag in airflow.get("dags", limit=100)["dags"]}
+
+    wait_for("Airflow knows the DAGs", known, 180)
 
 
 class Scheduled(Bout):
@@ -70,9 +81,9 @@ class Scheduled(Bout):
         found: list[dict[str, Any]] = self.airflow.get(f"dags/{dag_id}/dagRuns", **asked)["dag_runs"]
         return found
 
-    def at_work(self, dag_id: str) -> bool:
-        """Whether a task of the DAG runs."""
-        return bool(self.airflow.get(f"dags/{dag_id}/dagRuns/~/taskInstances", state="running")["total_entries"])
+    def at_work(self, dag_id: str, state: str = "running") -> bool:
+        """Whether a task of the DAG runs, or is in another state."""
+        return bool(self.airflow.get(f"dags/{dag_id}/dagRuns/~/taskInstances", state=state)["total_entries"])
 
     def over(self, dag_id: str, run_id: str, seconds: float = 600) -> str:
         """Wait until a run is over; gives the state in which it ended."""
