@@ -64,11 +64,10 @@ def _killed(name: str, bout: Scheduled, kill: Callable[[], list[str]]) -> Verdic
         verdict.findings.append(f"what was counted then was not charted within {SETTLE:g} s")
     if failed := [run_id for run_id, state in states.items() if state != "success"]:
         verdict.findings.append(f"runs that waited did not end well: {', '.join(failed)}")
-    left = sum(worker.is_running() for worker in workers)
-    verdict.about = (
-        f"charted after {_round(charted)} s; {len(runs)} runs by hand waited in the queue; "
-        f"{left} of {len(workers)} workers of the killed scheduler are left, and idle"
-    )
+    if left := sum(worker.is_running() for worker in workers):
+        verdict.findings.append(f"{left} workers of the killed scheduler are left")
+    waited = f"; {len(runs)} runs by hand waited in the queue" if runs else ""
+    verdict.about = f"charted after {_round(charted)} s{waited}"
     known = bout.rest(SETTLE)
     bout.judge_charts(known, verdict)
     return verdict

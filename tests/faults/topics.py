@@ -30,8 +30,10 @@ BAD = (b"\xffnot even text", b"{", b'{"data": 1}', json.dumps({"event_type": "un
 ROUNDS = 20
 BEHIND_SECONDS = 5.0
 """So long the lander is kept from landing before its messages are deleted."""
-STOPPED_SECONDS = 15.0
-"""So long the table stands still before the operator decides."""
+STOPPED_SECONDS = 10.0
+"""So long the table stands still, once it says why, before the operator decides."""
+LOOKS_AGAIN = 60.0
+"""A table that is stopped looks again every half a minute, and then says what there is to decide."""
 PATIENCE = 3.0
 SETTLE = 60.0
 """Seconds of loads after the last event: what is gone is waited for in vain."""
@@ -109,10 +111,11 @@ def _stopped(name: str, bout: Bout, make: Callable[[], None], words: str) -> Ver
     with loads(plant):
         make()
         began = time.monotonic()
-        why = wait_for("the table is stopped", lambda: words in _why(plant), PATIENCE * RED_WITHIN)
+        wait_for("the table is stopped", lambda: "stopped" in _why(plant), PATIENCE * RED_WITHIN)
         verdict.red_after = round(time.monotonic() - began, 1)
+        wait_for(f"it says that {words}", lambda: words in _why(plant), LOOKS_AGAIN)
         time.sleep(STOPPED_SECONDS)
-        if not why or words not in _why(plant):
+        if words not in _why(plant):
             verdict.findings.append(f"it did not stay stopped: {_why(plant) or 'it is ready'}")
         plant.command("lake", "lake", "adopt-topic", TOPIC, "--yes", **plant.env)
         over, behind = time.monotonic(), _counted(bout)
