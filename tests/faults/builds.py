@@ -104,7 +104,8 @@ def _kill_at(plant: Plant, step: str, table: str) -> None:
             break
         make()
     room, words = WORDS[step]
-    with Step(plant.env["WAREHOUSE_DSN"], table) as failpoint:
+    owner = "DBT_DSN" if step == "build" else "WAREHOUSE_DSN"
+    with Step(plant.env[owner], table) as failpoint:
         process = plant.begin(room, *words, "--run-id", run.run_id)
         try:
             failpoint.reached()
