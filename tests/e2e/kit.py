@@ -110,8 +110,9 @@ class Airflow:
         found: dict[str, Any] = answer.json()
         return found
 
-    def pause(self, dag_id: str, *, paused: bool) -> None:
-        answer = self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused})
+    def set_slots(self, pool: str, slots: int) -> None:
+        """How many tasks of a pool may run at once."""
+        answer = self._http.patch(f"/api/v2/pools/{pool}", params={"update_mask": "slots"}, json={"slots": slots})
         answer.raise_for_status()
 
     def trigger(self, dag_id: str) -> str:

@@ -17,8 +17,8 @@ from tests.faults.verdict import Verdict
 from tests.integration.lander.processes import wait_for
 
 PARTS = ("redis", "spark-connect", "collector", "lander", "airflow-dag-processor", "airflow-scheduler")
-PIPELINE = ("load_rollups", "build_marts")
-"""The DAGs that bring events into charts."""
+POOLS = ("load", "marts")
+"""The pools of those that bring events into charts; each has one slot (``dags/pools.json``)."""
 SETTLE = 600.0
 """Seconds for what was taken to be charted: a build comes by itself every five minutes, should its trigger be lost."""
 OPEN = ("queued", "running")
@@ -57,23 +57,43 @@ class Scheduled(Bout):
         return known
 
     def judge_charts(self, known: Known, verdict: Verdict) -> None:
-        """As :meth:`judge`, and the marts too; Airflow pauses meanwhile, or it would build beside the auditor."""
+        """As :meth:`judge`, and the marts too; Airflow is held meanwhile, or it would build beside the auditor."""
         verdict.findings += not_shown(self)
-        with self.paused():
+        with self.held():
             self.judge(known, verdict)
             verdict.findings += differ(self)
 
     @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """No run of the pipeline is at work, or will be, until the block ends."""
-        for dag_id in PIPELINE:
-            self.airflow.pause(dag_id, paused=True)
+    def held(self) -> Iterator[None]:
+        """No task of the pipeline is at work, no build is between its steps, and none goes on until the block ends.
+
+        By the slots of their pools: of a DAG that is paused Airflow may take minutes to begin another run.
+        """
         try:
-            wait_for("Airflow's runs are over", lambda: not any(map(self.at_work, PIPELINE)), 300)
+            self.airflow.set_slots("load", 0)
+            wait_for("Airflow's loads and builds are over", self._held, 300)
             yield
         finally:
-            for dag_id in PIPELINE:
-                self.airflow.pause(dag_id, paused=False)
+            for pool in POOLS:
+                self.airflow.set_slots(pool, 1)
+
+    def _held(self) -> bool:
+        if self.at_work("load_rollups") or self._building():
+            return False
+        self.airflow.set_slots("marts", 0)
+        if self._building():
+            self.airflow.set_slots("marts", 1)
+            return False
+        return True
+
+    def _building(self) -> bool:
+        """Whether a build has claimed and has not published: none is, where its claim waits for a slot."""
+        begun = ["running", "success", "skipped", "failed"]
+        path = "dags/build_marts/dagRuns/~/taskInstances"
+        found = self.airflow.get(path, order_by="-start_date", limit=1, state=begun)["task_instances"]
+        if not found or found[0]["state"] in {"skipped", "failed"}:
+            return False
+        return (found[0]["task_id"], found[0]["state"]) != ("publish", "success")
 
     def runs(self, dag_id: str, **query: Any) -> list[dict[str, Any]]:
         """The DAG's newest runs."""
