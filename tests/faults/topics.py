@@ -137,8 +137,8 @@ def _stopped(name: str, bout: Bout, make: Callable[[], None], words: str) -> Ver
     if not found.gone:
         verdict.findings.append("nothing was lost by it, so it was not what it was to be")
     verdict.about = (
-        f"{found.gone:,} acknowledged messages were deleted, and the books say so: unlanded; "
-        "it went on after `watershed lake adopt-topic`"
+        f"{found.gone:,} acknowledged events are in no file, as the books say: deleted with the messages, or set "
+        "aside while there was no topic (`watershed spool status`); it went on after `watershed lake adopt-topic`"
     )
     return verdict
 
