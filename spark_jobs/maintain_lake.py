@@ -7,9 +7,10 @@ superfluous, which expiry and the search for orphans then remove, when nobody ca
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import psycopg
 
@@ -28,6 +29,9 @@ from warehouse.load_state import SESSION, Busy, type_lock
 logger = log.get(__name__)
 QUALITY = "quality"
 REJECTED = "quality.rejected_events"
+AWAY_SECONDS = 60.0
+"""So long a run that has begun waits for Postgres to be back, as when it is started anew."""
+AGAIN_SECONDS = 1.0
 _PLAIN = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 
 
@@ -88,26 +92,26 @@ def maintain(
 ) -> Summary:
     """Maintain the tables of ``contracts`` and, with ``quality``, those of rejects and receipts; one after the other.
 
+    A server that ends meanwhile costs the table that was at work, not those after it.
+
     :raises AlreadyAtWork: another maintenance runs.
     :raises PySparkException: the Spark server is away.
+    :raises psycopg.OperationalError: Postgres is away.
     """
     started = time.monotonic()
     summary = Summary(dry_run)
-    with ExitStack() as stack:
-        warehouse = stack.enter_context(psycopg.connect(settings.maintainer_dsn, autocommit=True, options=SESSION))
-        stack.enter_context(_alone(warehouse))
-        catalog = stack.enter_context(psycopg.connect(catalog_dsn(settings), autocommit=True))
-        job = Job(settings, warehouse, catalog, stack, dry_run=dry_run)
+    with Job(settings, dry_run=dry_run) as job:
         by_table: dict[str, Contract | None] = {c.table: c for c in contracts}
-        by_table |= dict.fromkeys(tables_in(catalog, QUALITY) if quality else ())
+        by_table |= dict.fromkeys(tables_in(job.catalog, QUALITY) if quality else ())
         for table, contract in by_table.items():
             try:
                 summary.tables.append(job.maintain(table, contract))
             except Exception as error:
                 logger.exception("maintenance failed", table=table)
                 summary.failed[table] = f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+                job.open_anew()
         keep = timedelta(days=settings.reprocess_keep_days)
-        summary.reprocesses_forgotten = reprocess_runs.forget(warehouse, keep, dry_run=dry_run)
+        summary.reprocesses_forgotten = reprocess_runs.forget(job.warehouse, keep, dry_run=dry_run)
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -124,7 +128,7 @@ def _alone(warehouse: psycopg.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        if not warehouse.closed:
+        with suppress(psycopg.OperationalError):  # with the connection the lock went too
             warehouse.execute("select pg_advisory_unlock(hashtextextended('maintain', 0))")
 
 
@@ -138,22 +142,48 @@ class Kept:
 
 
 class Job:
-    """One run's connections; the Spark session is opened when the first table needs one."""
+    """One run's connections: to the warehouse, where it is alone, to the lake's catalog, and to Spark."""
 
-    def __init__(
-        self,
-        settings: MaintainSettings,
-        warehouse: psycopg.Connection,
-        catalog: psycopg.Connection,
-        stack: ExitStack,
-        *,
-        dry_run: bool,
-    ) -> None:
-        self._settings, self._warehouse, self._catalog = settings, warehouse, catalog
-        self._spark = open_writing_session(settings)
-        stack.callback(self._spark.stop)
-        self._dry_run = dry_run
+    def __init__(self, settings: MaintainSettings, *, dry_run: bool) -> None:
+        self._settings, self._dry_run = settings, dry_run
         self._target = settings.maintain_target_mb * 2**20
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def open_anew(self) -> None:
+        """All connections: a table that failed may have failed because of one that broke, and others would after it.
+
+        :raises AlreadyAtWork: another maintenance began in the moment in which this one held no lock.
+        :raises PySparkException: the Spark server is away.
+        :raises psycopg.OperationalError: Postgres is away, and was for AWAY_SECONDS.
+        """
+        self._opened.close()
+        until = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return self._open()
+            except psycopg.OperationalError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(AGAIN_SECONDS)
+
+    def _open(self) -> None:
+        settings = self._settings
+        with ExitStack() as opened:
+            self.warehouse = opened.enter_context(
+                psycopg.connect(settings.maintainer_dsn, autocommit=True, options=SESSION)
+            )
+            opened.enter_context(_alone(self.warehouse))
+            self.catalog = opened.enter_context(psycopg.connect(catalog_dsn(settings), autocommit=True))
+            self._spark = open_writing_session(settings)
+            opened.callback(self._spark.stop)
+            self._opened = opened.pop_all()
 
     def maintain(self, table: str, contract: Contract | None) -> Maintained:
         """All steps for one table."""
@@ -171,21 +201,21 @@ class Job:
         older_than = datetime.now(UTC) - timedelta(hours=self._settings.maintain_orphan_hours)
         done.orphans_removed = len(procedures.orphans(self._spark, table, older_than, dry_run=self._dry_run))
         if contract is not None:
-            merged = downsample(self._warehouse, contract, dry_run=self._dry_run)
+            merged = downsample(self.warehouse, contract, dry_run=self._dry_run)
             done.rollup_rows_merged, done.rollup_rows_made = merged.rows_before, merged.rows_after
             done.minutes_kept_because = merged.kept_because
         logger.info("maintained", **done.as_json())
         return done
 
     def _pin(self, table: str) -> Pinned | None:
-        location = metadata_locations(self._catalog, [table]).get(table)
+        location = metadata_locations(self.catalog, [table]).get(table)
         return None if location is None else pin(table, location, self._settings)
 
     def _retain(self, done: Maintained, kept: "Kept", pinned: Pinned) -> None:
         """Raise the floor, then delete what is below it."""
         wanted = lake_floor.wanted(datetime.now(UTC), kept.days)
         if self._dry_run:
-            done.floor = lake_floor.reachable(self._warehouse, kept.type, wanted)
+            done.floor = lake_floor.reachable(self.warehouse, kept.type, wanted)
             done.rows_deleted = plan.rows_below(plan.files_of(pinned.source), done.floor)
             return
         state = self._raised(done, kept.type, wanted)
@@ -199,12 +229,12 @@ class Job:
 
     def _raised(self, done: Maintained, type_: str, wanted: datetime) -> lake_floor.Floor:
         """The floor as it is after raising it; once a day it needs raising, and then no load may be at work."""
-        state = lake_floor.read(self._warehouse, type_)
+        state = lake_floor.read(self.warehouse, type_)
         if state.floor is not None and state.floor >= wanted:
             return state
         try:
-            with type_lock(self._warehouse, type_, self._settings.maintain_wait_seconds):
-                return lake_floor.raise_to(self._warehouse, type_, wanted)
+            with type_lock(self.warehouse, type_, self._settings.maintain_wait_seconds):
+                return lake_floor.raise_to(self.warehouse, type_, wanted)
         except Busy as error:
             done.floor_kept_because = str(error)
             return state

@@ -18,6 +18,8 @@ _SESSIONS = uuid.UUID("6c6f6164-726f-4c6c-b570-730000000001")
 _SESSIONS_A_DAY = 100
 _RETRIES = 6
 """From 50 ms up to 5 s apart: some 20 s in all. By default it is ten minutes, in which a load would hold its locks."""
+_WRITERS_RETRIES = 16
+"""The same, some 65 s in all: maintenance waits for a server that is started anew."""
 
 
 def open_session(settings: SparkSettings) -> SparkSession:
@@ -40,6 +42,7 @@ def open_writing_session(settings: SparkSettings) -> SparkSession:
     if settings.spark_master:
         return _classic(settings, settings.spark_master)
     session: SparkSession = SparkSession.builder.remote(settings.spark_remote.rstrip("/")).create()
+    _retry(session, _WRITERS_RETRIES)
     for name, value in catalog_properties(settings).items():
         if name.startswith("spark.sql.catalog."):
             session.conf.set(name, value)
@@ -55,8 +58,7 @@ def _shared(remote: str) -> SparkSession:
     for number in range(_SESSIONS_A_DAY):
         name = uuid.uuid5(_SESSIONS, f"{today} {number}")
         session: SparkSession = SparkSession.builder.remote(f"{remote}/;session_id={name}").create()
-        client = cast(Any, session).client  # only a Connect session has one, and the stubs do not tell them apart
-        client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES, max_backoff=5000)])
+        _retry(session, _RETRIES)
         try:
             session.conf.get("spark.sql.session.timeZone")
         except PySparkException as error:
@@ -67,6 +69,11 @@ def _shared(remote: str) -> SparkSession:
             return session
     fresh: SparkSession = SparkSession.builder.remote(remote).create()
     return fresh
+
+
+def _retry(session: SparkSession, times: int) -> None:
+    client = cast(Any, session).client  # only a Connect session has one, and the stubs do not tell them apart
+    client.set_retry_policies([DefaultPolicy(max_retries=times, max_backoff=5000)])
 
 
 def _classic(settings: SparkSettings, master: str) -> SparkSession:

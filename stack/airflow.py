@@ -55,6 +55,10 @@ def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[s
         "scheduler": {
             "catchup_by_default": "False",
             "enable_health_check": "False",  # another process and port; the api-server tells the same
+            # What a scheduler had in hand when it was killed is another's after this, not after five minutes: its tasks
+            # are said to run until then and keep their pools, and nothing is loaded. The heartbeats below do not help:
+            # a scheduler looks at those of its own tasks only.
+            "orphaned_tasks_check_interval": "30",
             "parsing_cleanup_interval": "300",
             # A task whose worker died is tried again after this, not after five minutes: nothing loads until then.
             "task_instance_heartbeat_timeout": "60",

@@ -110,6 +110,11 @@ class Airflow:
         found: dict[str, Any] = answer.json()
         return found
 
+    def set_slots(self, pool: str, slots: int) -> None:
+        """How many tasks of a pool may run at once."""
+        answer = self._http.patch(f"/api/v2/pools/{pool}", params={"update_mask": "slots"}, json={"slots": slots})
+        answer.raise_for_status()
+
     def trigger(self, dag_id: str) -> str:
         run_id: str = self.post(f"dags/{dag_id}/dagRuns", logical_date=None)["dag_run_id"]
         return run_id

@@ -46,11 +46,16 @@ class Audit:
     copies: int = 0
     """Rows that repeat a row: one message, twice in the topic, which the load counts once and the books as a copy."""
     counted: int = 0
+    gone: int = 0
+    """Acknowledged and not in the lake, of the type whose messages were deleted on purpose: the books must say so."""
     findings: list[str] = field(default_factory=list)
 
 
-def audit(events: KnownEvents, known: Known, seen: Seen) -> Audit:
-    """Judge: every event that was taken is there, once, and counted once; one that may be taken at most once."""
+def audit(events: KnownEvents, known: Known, seen: Seen, gone: str | None = None) -> Audit:
+    """Judge: every event that was taken is there, once, and counted once; one that may be taken at most once.
+
+    ``gone``: a type of which messages were deleted before they landed, if any were.
+    """
     answers = known.answers
     result = Audit(
         known.sent, known.count(Answer.TAKEN), known.count(Answer.UNKNOWN), known.count(Answer.REFUSED),
@@ -74,7 +79,8 @@ def audit(events: KnownEvents, known: Known, seen: Seen) -> Audit:
     result.landed = len(whose)
     result.landed_unknown = sum(answers[number] == Answer.UNKNOWN for number in whose)
     lost = [number for number, answer in enumerate(answers) if answer == Answer.TAKEN and number not in whose]
-    _find(result, lost, "acknowledged and not in the lake")
+    result.gone = sum(events.type_of(number) == gone for number in lost)
+    _find(result, [n for n in lost if events.type_of(n) != gone], "acknowledged and not in the lake")
     _find(result, twice, "taken twice, though they were sent once")
     _find(result, strangers, "in the lake, though nobody sent them or they were refused")
     minute_of = dict(known.minutes())

@@ -63,6 +63,8 @@ class Bout:
     ) -> None:
         """``types``: of the events, all by default; ``options``: those of :class:`Load`."""
         self.plant = plant
+        self.gone: str | None = None
+        """A type of which messages were deleted before they landed: these are lost, and the books must say how many."""
         self.tenant = f"faults-{seed:08x}"
         self.events = KnownEvents(seed, samples(plant.registry, types))
         self.observer = Observer(plant.env, plant.registry, self.tenant)
@@ -160,7 +162,7 @@ class Bout:
         """A finding is looked at again: what has no answer may be on its way when all that has one is counted."""
         deadline = time.monotonic() + COMES_LATE
         while True:
-            found = audit(self.events, known, self.observer.seen())
+            found = audit(self.events, known, self.observer.seen(), self.gone)
             if not found.findings or time.monotonic() > deadline:
                 return found
             with contextlib.suppress(CommandFailed):
@@ -172,9 +174,11 @@ class Bout:
         while True:
             with contextlib.suppress(CommandFailed):  # another may be at work
                 self.plant.command("books", "books", "reconcile")
-            sums, wrong = self.observer.books()
+            sums, wrong = self.observer.books(self.gone)
             if not found.taken <= sums["acknowledged"] <= found.taken + found.unknown:
                 wrong.append(f"acknowledged: {sums['acknowledged']}, which is not what the sender was told")
+            if not found.gone <= sums["unlanded"] <= found.gone + found.unknown:
+                wrong.append(f"unlanded: {sums['unlanded']} of {found.gone} that are gone")
             if sums["landed"] != found.landed or sums["counted"] != found.counted:
                 wrong.append(f"landed {sums['landed']} and counted {sums['counted']}, which is not what is there")
             if not wrong or time.monotonic() > deadline:

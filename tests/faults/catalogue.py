@@ -1,6 +1,6 @@
 """The faults that `make faults` makes."""
 
-from tests.faults import brokers, storm
+from tests.faults import brokers, pipeline, storm
 from tests.faults.bout import Fault
 from tests.faults.killed import SHOWS, killed, paused, postgres_immediate
 from tests.faults.mischief import postgres_in_mid_transaction
@@ -21,4 +21,4 @@ def singles() -> list[Fault]:
 
 def names() -> list[str]:
     """Every fault's name."""
-    return [*(fault.name for fault in singles()), *brokers.NAMES, storm.NAME]
+    return [*(fault.name for fault in singles()), *brokers.NAMES, storm.NAME, *pipeline.NAMES]

@@ -1,13 +1,9 @@
 """The load, at work again and again while a fault is made, as Airflow would have it."""
 
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stack import environment
-from stack.rooms import WATERSHED
-from stack.settings import REPO
 from tests.faults.plant import Plant
 
 PAUSE = 1.0
@@ -28,8 +24,6 @@ def loads(plant: Plant) -> Iterator[None]:
 
 
 def _load(plant: Plant, over: threading.Event) -> None:
-    env = {**environment.base(), "PYTHONPATH": str(REPO), **plant.own("load")}
-    with (plant.stack.settings.logs / "faults-load.log").open("ab") as log:
-        while not over.is_set():
-            subprocess.run([WATERSHED, "load"], env=env, stdout=log, stderr=log, cwd=REPO, check=False)
-            over.wait(PAUSE)
+    while not over.is_set():
+        plant.begin("load", "load").wait()
+        over.wait(PAUSE)

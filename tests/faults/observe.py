@@ -1,6 +1,6 @@
 """What there is after a fault, read from lake, rollups and books beside the pipeline, not through it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -54,15 +54,11 @@ class Observer:
                     found[contract.type, minute] = events
         return found
 
-    def books(self) -> tuple[dict[str, int], list[str]]:
-        """The sums of the tenant's books, and in words what of them does not balance."""
+    def books(self, gone: str | None = None) -> tuple[dict[str, int], list[str]]:
+        """The sums of the tenant's books, and in words what of them does not balance; ``gone``: see below."""
         with self.connected() as connection:
             rows = show.books(connection, show.Asked(tenant=self._tenant))
-        sums = {name: sum(row[name] for row in rows) for name in show.NUMBERS}
-        wrong = [f"{name}: {sums[name]}" for name in WRONG if sums[name]]
-        if unbalanced := [f"{row['type']} {row['received_hour']:%FT%H}" for row in rows if not row["balanced"]]:
-            wrong.append(f"out of balance: {', '.join(unbalanced)}")
-        return sums, wrong
+        return {name: sum(row[name] for row in rows) for name in show.NUMBERS}, wrong_in(rows, gone)
 
     def checksums(self) -> dict[str, Checksum]:
         """Of the tenant's rollups and cells."""
@@ -93,3 +89,19 @@ class Observer:
     def connected(self) -> psycopg.Connection[Any]:
         """The warehouse, as its owner."""
         return psycopg.connect(self._env["WAREHOUSE_DSN"], autocommit=True, options=SESSION)
+
+
+def wrong_in(rows: Sequence[Mapping[str, Any]], gone: str | None = None) -> list[str]:
+    """In words, what of the books does not balance.
+
+    ``gone``: a type of which messages were deleted before they landed: it is out of balance by these, and may be.
+    """
+    good = {name: sum(row[name] for row in rows if row["type"] == gone and name == "unlanded") for name in WRONG}
+    sums = {name: sum(row[name] for row in rows) - good[name] for name in WRONG}
+    wrong = [f"{name}: {number}" for name, number in sums.items() if number]
+    unbalanced = [
+        f"{row['type']} {row['received_hour']:%FT%H}"
+        for row in rows
+        if not row["balanced"] and not (row["type"] == gone and row["unlanded"])
+    ]
+    return [*wrong, f"out of balance: {', '.join(unbalanced)}"] if unbalanced else wrong

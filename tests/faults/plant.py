@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -67,6 +69,10 @@ class Plant:
             raise ProcessLookupError(f"{name} does not run")
         os.kill(pid, number)
 
+    def kill_family(self, name: str) -> None:
+        """``kill -9`` to a program and all that it started, as a machine that goes away does."""
+        kill_all(psutil.Process(self.pid(name)))
+
     def pause(self, name: str) -> list[psutil.Process]:
         """Stop a program and all that it started in the middle of whatever they do; gives them, to be resumed."""
         first = psutil.Process(self.pid(name))
@@ -81,6 +87,16 @@ class Plant:
         for process in family:
             if process.is_running():
                 process.resume()
+
+    def begin(self, room: str, *words: str) -> psutil.Popen:
+        """Begin a ``watershed`` command in its room's environment, to be killed; what it says is in the room's log."""
+        env = {**environment.base(), "PYTHONPATH": str(REPO), **self.own(room)}
+        with self.log_of(room).open("ab") as log:
+            return psutil.Popen([WATERSHED, *words], env=env, stdout=log, stderr=log, cwd=REPO)
+
+    def log_of(self, room: str) -> Path:
+        """Where commands that were begun say what they do."""
+        return self.stack.settings.logs / f"faults-{room}.log"
 
     def command(self, room: str, *words: str, **changes: str) -> dict[str, Any]:
         """Run a ``watershed`` command in its room's environment, as Airflow does; gives its last line.
@@ -101,3 +117,10 @@ class Plant:
             raise CommandFailed(f"`watershed {' '.join(words)}` ended with {done.returncode}: {done.stderr[-1500:]}")
         result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return result
+
+
+def kill_all(first: psutil.Process) -> None:
+    """``kill -9`` to a process and to all that it started."""
+    for process in (*first.children(recursive=True), first):
+        with suppress(psutil.NoSuchProcess):  # it has ended by itself
+            process.kill()

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ from tests.faults.brokers import NAMES as BROKERS
 from tests.faults.brokers import lose_brokers
 from tests.faults.catalogue import names, singles
 from tests.faults.commands import loads
+from tests.faults.pipeline import of_pipeline
 from tests.faults.plant import Plant
 from tests.faults.verdict import RESULTS, Verdict, keep
 from tests.ports import FAULTS_OFFSET
@@ -156,7 +158,7 @@ def main() -> int:
         return 0
     given.folder.mkdir(parents=True, exist_ok=True)
     run = Run(given)
-    rounds: tuple[Callable[[Run], None], ...] = (of_brokers, of_plant)
+    rounds: tuple[Callable[[Run], None], ...] = (of_brokers, of_plant, partial(of_pipeline, up=up))
     for one in rounds:
         one(run)
     broken = [verdict.fault for verdict in run.found if verdict.findings]

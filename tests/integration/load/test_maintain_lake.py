@@ -4,6 +4,7 @@ import dataclasses
 import os
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,8 +18,10 @@ import pytest
 
 from collector.lake import arrow_schema
 from collector.land_commit import State, commit
+from contracts.registry import Registry
 from spark_jobs import type_load
-from spark_jobs.maintain_lake import AlreadyAtWork
+from spark_jobs.maintain_lake import AlreadyAtWork, maintain
+from tests.faults.steps import Step
 from warehouse import downsample as downsampling
 from warehouse.marts import Mart
 
@@ -356,6 +359,27 @@ def test_old_files_that_no_table_knows_go_and_young_ones_stay(stack, probe, tena
     assert "old.parquet" not in keys
     assert "young.parquet" in keys
     assert rows_of(probe, tenant)
+
+
+def test_a_session_that_postgres_ends_costs_the_table_at_work_and_not_the_next(stack, probe, tenant, arrival):
+    """As a restart of Postgres does, which would break other tests' connections too."""
+    probe.arrive(tenant, arrival(event=1))
+    probe.load()
+    probe.watershed.execute("delete from ledger.lake_floor where type = %s", (probe.contract.type,))
+    tables = [probe.contract, Registry.load().newest("page_view")]
+    with Step(stack.env["WAREHOUSE_DSN"], "ledger.lake_floor") as failpoint, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(maintain, tables, probe.maintainer, quality=False)
+        failpoint.reached()
+        with psycopg.connect(probe.maintainer.maintainer_dsn, autocommit=True) as same:  # whose sessions it may end
+            ended = same.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where usename = current_user and wait_event_type = 'Lock'"
+            ).fetchall()
+        failpoint.release()
+        summary = running.result(120)
+    assert len(ended) == 1
+    assert list(summary.failed) == [probe.contract.table]
+    assert [one.table for one in summary.tables] == ["events.page_view"]
 
 
 def test_two_maintenances_do_not_meet(probe):

@@ -65,6 +65,16 @@ def test_everything_listens_on_this_machine_only(settings: StackSettings, known:
             assert "--skip-serve-logs" in program.argv  # those servers would listen on every address
 
 
+def test_what_a_killed_scheduler_had_in_hand_is_anothers_within_a_minute(
+    settings: StackSettings, known: dict[str, str]
+) -> None:
+    """`make faults` kills one. It is dead to Airflow after 30 s, and its tasks are sought only every so often."""
+    variables = airflow.variables(settings, known)
+    dead_after = float(variables.get("AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD", "30"))
+    sought_every = float(variables.get("AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL", "300"))
+    assert dead_after + sought_every <= 60
+
+
 def test_nothing_is_said_to_the_outside(settings: StackSettings, known: dict[str, str]) -> None:
     variables = airflow.variables(settings, known)
     assert variables["AIRFLOW__COSMOS__ENABLE_TELEMETRY"] == "False"

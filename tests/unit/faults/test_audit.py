@@ -59,3 +59,10 @@ def test_a_message_that_is_in_the_lake_twice_is_a_copy_and_counts_once() -> None
 def test_events_of_other_loads_are_none_of_these() -> None:
     assert EVENTS.number_of(KnownEvents(8, EVENTS.samples).id_of(3)) is None
     assert EVENTS.number_of(EVENTS.id_of(10**11)) == 10**11
+
+
+def test_what_was_deleted_on_purpose_is_no_finding_and_other_types_are() -> None:
+    known = Known(bytearray([TAKEN] * 4), [(0, 4, NOON)])
+    result = audit(EVENTS, known, Seen([Landed(EVENTS.id_of(2), "c", 1)], {("page_view", NOON): 1}), gone="page_view")
+    assert result.gone == 1
+    assert result.findings == ["2 acknowledged and not in the lake: 1, 3"]
