@@ -2,6 +2,7 @@
 
 from tests.faults import brokers, storm
 from tests.faults.bout import Fault
+from tests.faults.cuts import cuts
 from tests.faults.killed import SHOWS, killed, paused, postgres_immediate
 from tests.faults.mischief import postgres_in_mid_transaction
 
@@ -19,6 +20,11 @@ def singles() -> list[Fault]:
     ]
 
 
+def wired() -> list[Fault]:
+    """Faults of a wired plant's network."""
+    return cuts(OUTAGE)
+
+
 def names() -> list[str]:
     """Every fault's name."""
-    return [*(fault.name for fault in singles()), *brokers.NAMES, storm.NAME]
+    return [*(fault.name for fault in (*singles(), *wired())), *brokers.NAMES, storm.NAME]

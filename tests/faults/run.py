@@ -5,6 +5,7 @@ docs/reliability.json after each fault, and from there into docs/reliability.md.
 """
 
 import argparse
+import contextlib
 import os
 import platform
 import random
@@ -13,7 +14,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,10 +25,11 @@ from tests.faults import page, storm
 from tests.faults.bout import Bout, Fault, told
 from tests.faults.brokers import NAMES as BROKERS
 from tests.faults.brokers import lose_brokers
-from tests.faults.catalogue import names, singles
+from tests.faults.catalogue import names, singles, wired
 from tests.faults.commands import loads
 from tests.faults.plant import Plant
 from tests.faults.verdict import RESULTS, Verdict, keep
+from tests.faults.wiring import Wiring
 from tests.ports import FAULTS_OFFSET
 
 PARTS = ("redis", "spark-connect", "collector", "lander")
@@ -95,7 +96,7 @@ class Run:
         self.say(verdict)
 
 
-@contextmanager
+@contextlib.contextmanager
 def up(plant: Plant, parts: Sequence[str] = PARTS) -> Iterator[Plant]:
     """The plant's stack, from empty to running, and down again."""
     stack = plant.stack
@@ -121,6 +122,18 @@ def of_plant(run: Run) -> None:
             bout = Bout(plant, run.given.folder / "journals", random.getrandbits(32), run.given.types, **load)
             seconds = min(run.left, storm.MOST_SECONDS)
             run.judged(storm.NAME, lambda: [storm.storm(bout, kills=run.given.kills, seconds=seconds)])
+        for fault in faults:
+            if run.wanted(fault.name):
+                run.one(plant, fault)
+
+
+def of_wires(run: Run) -> None:
+    """Faults of the network, on a plant whose programs speak through wires."""
+    faults = [fault for fault in wired() if run.wanted(fault.name)]
+    if not faults:
+        return
+    Stack(run.settings).reset(_say)
+    with contextlib.closing(Wiring(run.settings)) as wiring, up(Plant(run.settings, wiring)) as plant:
         for fault in faults:
             if run.wanted(fault.name):
                 run.one(plant, fault)
@@ -156,7 +169,7 @@ def main() -> int:
         return 0
     given.folder.mkdir(parents=True, exist_ok=True)
     run = Run(given)
-    rounds: tuple[Callable[[Run], None], ...] = (of_brokers, of_plant)
+    rounds: tuple[Callable[[Run], None], ...] = (of_brokers, of_plant, of_wires)
     for one in rounds:
         one(run)
     broken = [verdict.fault for verdict in run.found if verdict.findings]
