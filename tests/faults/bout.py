@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,6 +48,8 @@ class Fault:
     shown: bool = True
     """Whether a process's health shows it; a command that fails shows it by failing."""
     checks: Callable[[Plant], Mapping[str, Check]] = no_checks
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the load that is sent meanwhile."""
 
 
 @dataclass

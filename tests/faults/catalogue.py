@@ -2,12 +2,16 @@
 
 from tests.faults import brokers, storm
 from tests.faults.bout import Fault
+from tests.faults.clocks import skewed
 from tests.faults.cuts import cuts
+from tests.faults.disks import full
 from tests.faults.killed import SHOWS, killed, paused, postgres_immediate
 from tests.faults.mischief import postgres_in_mid_transaction
 
 OUTAGE = 15.0
 """Seconds that an outage lasts: longer than health may take to show it."""
+SKEWED = 30.0
+"""Seconds that a clock is wrong: a few landings and loads."""
 
 
 def singles() -> list[Fault]:
@@ -25,6 +29,16 @@ def wired() -> list[Fault]:
     return cuts(OUTAGE)
 
 
+def disks() -> list[Fault]:
+    """Faults of a plant's disks."""
+    return full(OUTAGE)
+
+
+def clocks() -> list[Fault]:
+    """Faults of the clocks of a plant's processes."""
+    return skewed(SKEWED)
+
+
 def names() -> list[str]:
     """Every fault's name."""
-    return [*(fault.name for fault in (*singles(), *wired())), *brokers.NAMES, storm.NAME]
+    return [*(fault.name for fault in (*singles(), *wired(), *disks(), *clocks())), *brokers.NAMES, storm.NAME]

@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,9 +26,11 @@ from tests.faults import page, storm
 from tests.faults.bout import Bout, Fault, told
 from tests.faults.brokers import NAMES as BROKERS
 from tests.faults.brokers import lose_brokers
-from tests.faults.catalogue import names, singles, wired
+from tests.faults.catalogue import clocks, disks, names, singles, wired
+from tests.faults.clocks import Clocks
 from tests.faults.commands import loads
-from tests.faults.plant import Plant
+from tests.faults.disks import NOT_ROOT, Disks
+from tests.faults.plant import Fitting, Plant
 from tests.faults.verdict import RESULTS, Verdict, keep
 from tests.faults.wiring import Wiring
 from tests.ports import FAULTS_OFFSET
@@ -83,7 +86,8 @@ class Run:
         """Make one fault and have it judged."""
         verdict = Verdict(fault.name, fault.kind)
         try:
-            bout = Bout(plant, self.given.folder / "journals", random.getrandbits(32), self.given.types).begin()
+            folder = self.given.folder / "journals"
+            bout = Bout(plant, folder, random.getrandbits(32), self.given.types, **fault.load).begin()
             with loads(plant):
                 try:
                     verdict = told(fault, bout.make(fault, patience=3, pipeline=True))
@@ -127,16 +131,34 @@ def of_plant(run: Run) -> None:
                 run.one(plant, fault)
 
 
-def of_wires(run: Run) -> None:
-    """Faults of the network, on a plant whose programs speak through wires."""
-    faults = [fault for fault in wired() if run.wanted(fault.name)]
+def of_fitted(run: Run, faults: Sequence[Fault], fitting: Callable[[], AbstractContextManager[Fitting]]) -> None:
+    """Faults of a plant that something is fitted to."""
+    faults = [fault for fault in faults if run.wanted(fault.name)]
     if not faults:
         return
     Stack(run.settings).reset(_say)
-    with contextlib.closing(Wiring(run.settings)) as wiring, up(Plant(run.settings, wiring)) as plant:
+    with fitting() as fitted, up(Plant(run.settings, fitted)) as plant:
         for fault in faults:
             if run.wanted(fault.name):
                 run.one(plant, fault)
+
+
+def of_wires(run: Run) -> None:
+    """Faults of the network."""
+    of_fitted(run, wired(), lambda: contextlib.closing(Wiring(run.settings)))
+
+
+def of_disks(run: Run) -> None:
+    """Full disks."""
+    if os.geteuid() == 0:
+        of_fitted(run, disks(), lambda: Disks(run.settings))
+    elif left_out := [fault.name for fault in disks() if run.wanted(fault.name)]:
+        sys.stdout.write(f"faults: {', '.join(left_out)}: {NOT_ROOT}\n")
+
+
+def of_clocks(run: Run) -> None:
+    """Clocks that differ."""
+    of_fitted(run, clocks(), lambda: contextlib.nullcontext(Clocks(run.settings)))
 
 
 def of_brokers(run: Run) -> None:
@@ -169,7 +191,7 @@ def main() -> int:
         return 0
     given.folder.mkdir(parents=True, exist_ok=True)
     run = Run(given)
-    rounds: tuple[Callable[[Run], None], ...] = (of_brokers, of_plant, of_wires)
+    rounds: tuple[Callable[[Run], None], ...] = (of_brokers, of_plant, of_wires, of_disks, of_clocks)
     for one in rounds:
         one(run)
     broken = [verdict.fault for verdict in run.found if verdict.findings]

@@ -9,9 +9,7 @@ from tests.faults.wiring import PAIRS, PORTS, redirected, with_listeners
 
 
 def test_ports_are_replaced_wherever_they_stand_and_only_those() -> None:
-    text = (
-        "a=postgresql://u:24432@127.0.0.1:24432/warehouse b=http://127.0.0.1:24090 c=127.0.0.1:244321 d=10.0.0.1:1"
-    )
+    text = "a=postgresql://u:24432@127.0.0.1:24432/warehouse b=http://127.0.0.1:24090 c=127.0.0.1:244321 d=10.0.0.1:1"
     assert redirected(text, {24432: 5, 24090: 6}) == (
         "a=postgresql://u:24432@127.0.0.1:5/warehouse b=http://127.0.0.1:6 c=127.0.0.1:244321 d=10.0.0.1:1"
     )
