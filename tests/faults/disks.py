@@ -16,12 +16,11 @@ from stack.settings import StackSettings
 from tests.faults.bout import End, Fault
 from tests.faults.plant import Plant
 
-MEGABYTES = {"collector": 256, "s3": 512, "kafka": 1024}
+MEGABYTES = {"collector": 256, "s3": 512, "kafka": 512}
 """By folder of the stack's data, how large its disk is."""
 SPARE_BYTES = {"COLLECTOR_SPOOL_MIN_FREE_BYTES": "0"}
 """So that the collector's disk is really full, not only too full for the spool."""
 FILLER = "filler"
-CHUNK = 1 << 20
 NOT_ROOT = "only root can mount a disk of its own: not made"
 """What is said of these faults where they cannot be made."""
 
@@ -56,16 +55,17 @@ class Disks:
     def fill(self, name: str) -> Path:
         """Fill a disk to the last byte; gives the file to delete."""
         path = self._settings.data / name / FILLER
-        with path.open("wb", buffering=0) as file:
-            size = CHUNK
+        with path.open("wb") as file:
+            end, size = 0, MEGABYTES[name] << 20
             while size:
                 try:
-                    file.write(os.urandom(size))
-                    os.fsync(file.fileno())
+                    os.posix_fallocate(file.fileno(), end, size)
                 except OSError as error:
                     if error.errno != errno.ENOSPC:
                         raise
                     size //= 2
+                else:
+                    end += size
         return path
 
     def close(self) -> None:
