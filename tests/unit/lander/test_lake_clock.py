@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 from pyiceberg.table import snapshots, update
 
+from collector import lake
 from collector.lake_catalog import LakeCatalog
 
 ROWS = pa.table({"n": [1]})
@@ -75,3 +77,17 @@ def test_a_clock_that_is_right_is_believed(catalog: LakeCatalog) -> None:
     table.append(ROWS)
     table.append(ROWS)
     assert all(before - 1 <= entry.timestamp_ms <= time.time() * 1000 for entry in table.metadata.snapshot_log)
+
+
+def test_it_is_the_catalog_that_whoever_writes_to_the_lake_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(lake, "LakeCatalog", lambda name, **_properties: opened.append(name))
+    settings = lake.LakeSettings(
+        s3_endpoint="http://127.0.0.1:1",
+        aws_access_key_id="a",
+        aws_secret_access_key=SecretStr("b"),
+        lake_warehouse="s3://lake/warehouse",
+        lake_catalog_uri=SecretStr("postgresql+psycopg://lander@127.0.0.1:1/catalog"),
+    )
+    lake.open_catalog(settings)
+    assert opened == [lake.CATALOG]
