@@ -29,16 +29,10 @@ def wired() -> list[Fault]:
     return cuts(OUTAGE)
 
 
-def disks() -> list[Fault]:
-    """Faults of a plant's disks."""
-    return full(OUTAGE)
-
-
-def clocks() -> list[Fault]:
-    """Faults of the clocks of a plant's processes."""
-    return skewed(SKEWED)
-
-
 def names() -> list[str]:
     """Every fault's name."""
-    return [*(fault.name for fault in (*singles(), *wired(), *disks(), *clocks())), *brokers.NAMES, storm.NAME]
+    return [
+        *(fault.name for fault in (*singles(), *wired(), *full(OUTAGE), *skewed(SKEWED))),
+        *brokers.NAMES,
+        storm.NAME,
+    ]

@@ -21,8 +21,11 @@ MEGABYTES = {"collector": 256, "s3": 512, "kafka": 512}
 SPARE_BYTES = {"COLLECTOR_SPOOL_MIN_FREE_BYTES": "0"}
 """So that the collector's disk is really full, not only too full for the spool."""
 FILLER = "filler"
-NOT_ROOT = "only root can mount a disk of its own: not made"
-"""What is said of these faults where they cannot be made."""
+
+
+def why_not() -> str | None:
+    """Why no disk can be mounted here; None: it can."""
+    return None if os.geteuid() == 0 else "only root can mount a disk of its own: not made"
 
 
 class Disks:

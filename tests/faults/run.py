@@ -22,14 +22,14 @@ import psutil
 
 from stack.lifecycle import Stack
 from stack.settings import LOCAL, StackSettings
-from tests.faults import page, storm
+from tests.faults import clocks, disks, page, storm
 from tests.faults.bout import Bout, Fault, told
 from tests.faults.brokers import NAMES as BROKERS
 from tests.faults.brokers import lose_brokers
-from tests.faults.catalogue import clocks, disks, names, singles, wired
-from tests.faults.clocks import Clocks
+from tests.faults.catalogue import OUTAGE, SKEWED, names, singles, wired
+from tests.faults.clocks import Clocks, skewed
 from tests.faults.commands import loads
-from tests.faults.disks import NOT_ROOT, Disks
+from tests.faults.disks import Disks, full
 from tests.faults.plant import Fitting, Plant
 from tests.faults.verdict import RESULTS, Verdict, keep
 from tests.faults.wiring import Wiring
@@ -133,10 +133,16 @@ def of_plant(run: Run) -> None:
                 run.one(plant, fault)
 
 
-def of_fitted(run: Run, faults: Sequence[Fault], fitting: Callable[[], AbstractContextManager[Fitting]]) -> None:
-    """Faults of a plant that something is fitted to."""
+def of_fitted(
+    run: Run,
+    faults: Sequence[Fault],
+    fitting: Callable[[], AbstractContextManager[Fitting]],
+    why_not: str | None = None,
+) -> None:
+    """Faults of a plant that something is fitted to, unless there is a reason why that cannot be."""
     faults = [fault for fault in faults if run.wanted(fault.name)]
-    if not faults:
+    if not faults or why_not is not None:
+        sys.stdout.write("".join(f"faults: {fault.name}: {why_not}\n" for fault in faults))
         return
     Stack(run.settings).reset(_say)
     with fitting() as fitted, up(Plant(run.settings, fitted)) as plant:
@@ -152,15 +158,18 @@ def of_wires(run: Run) -> None:
 
 def of_disks(run: Run) -> None:
     """Full disks."""
-    if os.geteuid() == 0:
-        of_fitted(run, disks(), lambda: Disks(run.settings))
-    elif left_out := [fault.name for fault in disks() if run.wanted(fault.name)]:
-        sys.stdout.write(f"faults: {', '.join(left_out)}: {NOT_ROOT}\n")
+    of_fitted(run, full(OUTAGE), lambda: Disks(run.settings), disks.why_not())
 
 
 def of_clocks(run: Run) -> None:
     """Clocks that differ."""
-    of_fitted(run, clocks(), lambda: contextlib.nullcontext(Clocks(run.settings)))
+    of_fitted(run, skewed(SKEWED), lambda: contextlib.nullcontext(Clocks(run.settings)), clocks.why_not())
+
+
+def not_made() -> dict[str, str]:
+    """By name, the faults that this machine cannot make, and why."""
+    kinds = ((full(OUTAGE), disks.why_not()), (skewed(SKEWED), clocks.why_not()))
+    return {fault.name: f": {why}" for faults, why in kinds if why is not None for fault in faults}
 
 
 def of_brokers(run: Run) -> None:
@@ -189,7 +198,8 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help="where verdicts are written")
     given = parser.parse_args()
     if given.list:
-        sys.stdout.write("\n".join(names()) + "\n")
+        left_out = not_made()
+        sys.stdout.write("".join(f"{name}{left_out.get(name, '')}\n" for name in names()))
         return 0
     given.folder.mkdir(parents=True, exist_ok=True)
     run = Run(given)

@@ -1,16 +1,15 @@
 """The tests' own disks are full to the last byte, and have room again."""
 
 import errno
-import os
 from pathlib import Path
 
 import psutil
 import pytest
 
 from stack.settings import StackSettings
-from tests.faults.disks import MEGABYTES, NOT_ROOT, Disks
+from tests.faults.disks import MEGABYTES, Disks, why_not
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason=NOT_ROOT)
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 
 def test_a_disk_is_full_alone_and_has_room_again(tmp_path: Path) -> None:

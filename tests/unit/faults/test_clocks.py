@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 
 from stack.settings import StackSettings
-from tests.faults.clocks import ROOMS, Clocks, library
+from tests.faults.clocks import ROOMS, Clocks, why_not
 
 TELLS = """\
 import sys, time
 for _ in sys.stdin:
     print(time.time(), time.monotonic(), flush=True)
 """
+WAITS = """\
+from confluent_kafka import Consumer
+Consumer({"bootstrap.servers": "", "group.id": "nobody"}).poll(0.5)
+"""
 
 
 def test_a_clock_jumps_under_a_process_that_works(tmp_path: Path) -> None:
-    try:
-        library()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
+    if reason := why_not():
+        pytest.skip(reason)
     clocks = Clocks(StackSettings(watershed_state=tmp_path))
     argv = [sys.executable, "-c", TELLS]
     with (
@@ -51,7 +53,19 @@ def test_a_clock_jumps_under_a_process_that_works(tmp_path: Path) -> None:
         assert differ() == (0, 0)
 
 
+def test_who_waits_through_librdkafka_waits_as_long_as_it_said(tmp_path: Path) -> None:
+    """A wait that libfaketime does not know of would be an hour longer."""
+    if reason := why_not():
+        pytest.skip(reason)
+    clocks = Clocks(StackSettings(watershed_state=tmp_path))
+    clocks.set("load", timedelta(hours=1))
+    env = {**os.environ, **clocks.own("load", {})}
+    subprocess.run([sys.executable, "-c", WAITS], env=env, check=True, timeout=30)
+
+
 def test_who_has_no_clock_of_its_own_is_told_of_none(tmp_path: Path) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
     clocks = Clocks(StackSettings(watershed_state=tmp_path))
     assert clocks.own("books", {"A": "b"}) == {"A": "b"}
     assert "books" not in ROOMS
