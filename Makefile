@@ -43,7 +43,7 @@ test: check ## check, then unit, integration and end-to-end tests, on two stacks
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=25 \
 		tests/unit tests/integration tests/e2e
 
-faults: setup-dev ## Ten minutes of fuzzing the collector (SECONDS=), then every server killed and stopped (FAULT_SECONDS= KILLS= EVENTS= ONLY=)
+faults: setup-dev ## Ten minutes of fuzzing the collector (SECONDS=), then every server killed, stopped and cut off (FAULT_SECONDS= KILLS= EVENTS= ONLY=)
 	@$(BIN)/python -m tests.faults.fuzz_verdicts $(if $(SECONDS),--seconds $(SECONDS))
 	@$(BIN)/python -m tests.faults.run $(if $(FAULT_SECONDS),--seconds $(FAULT_SECONDS)) \
 		$(if $(KILLS),--kills $(KILLS)) $(if $(EVENTS),--events $(EVENTS)) $(if $(ONLY),--only "$(ONLY)")

@@ -24,6 +24,7 @@ from pyiceberg.types import (
 )
 from sqlalchemy.engine import make_url
 
+from collector.lake_catalog import LakeCatalog
 from contracts.columns import LakeColumn, lake_columns
 from contracts.model import Contract
 from runtime.settings import Settings
@@ -89,7 +90,7 @@ def open_catalog(settings: LakeSettings) -> SqlCatalog:
     url = make_url(settings.lake_catalog_uri.get_secret_value()).update_query_dict(
         {"connect_timeout": "5", "tcp_user_timeout": "15000", "options": "-c statement_timeout=15000"}
     )
-    return SqlCatalog(
+    return LakeCatalog(
         CATALOG,
         **{
             "uri": url.render_as_string(hide_password=False),

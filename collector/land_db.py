@@ -11,8 +11,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from collector.land_asking import Asking
 from runtime import log
 
+PATIENCE = 5.0
+"""Seconds for an answer. Kept busy by heartbeats, a session that hangs is so said to within 10 s; a network that only
+swallows packets is noticed by the connection itself later than that, and a server that is stopped never."""
 _PAUSE = 2.0
 """Seconds after a failed connection in which no other is tried, so that a dozen threads do not wait in turn."""
 _log = log.get(__name__)
@@ -47,6 +51,12 @@ class Database:
         self._refusal = ""
         self.session = 0
         """Grows with every new connection: a lock taken in an earlier session is gone."""
+        self._asking = Asking("Postgres", PATIENCE)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the server is not to be counted on now, though nobody was refused."""
+        return self._asking.too_long
 
     def try_lock(self, table: str) -> int | None:
         """Take the lock of ``table`` if it is free; gives the session that holds it.
@@ -109,7 +119,7 @@ class Database:
         with self._mutex:
             connection = self._connect()
             try:
-                with connection.transaction():
+                with self._asking(), connection.transaction():
                     yield connection
             except psycopg.Error as error:
                 if connection.closed or isinstance(error, psycopg.OperationalError):

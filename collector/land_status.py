@@ -1,9 +1,7 @@
 """What a table's lander talks to, how it tells others how it is, and which troubles pass by themselves."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,10 +29,6 @@ TROUBLE = (
 """What passes by itself: the servers are away, slow or busy."""
 
 
-SLOW_SECONDS = 8.0
-"""Most seconds that a lake may take over one commit and be said to work."""
-
-
 class OtherTopic(Exception):
     """The topic is not the one whose offsets the table holds: it was deleted and made anew."""
 
@@ -47,29 +41,6 @@ class Servers:
     brokers: Brokers
     database: Database
     rejects: Rejects
-
-
-class Asking:
-    """Since when the lake is asked for something: on Linux, S3's client in Arrow waits for ever for an answer."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """The block is what is asked for."""
-        self._since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._since = None
-
-    @property
-    def too_long(self) -> str | None:
-        """Why it is no longer to be called work in progress."""
-        since = self._since  # another thread's
-        seconds = 0.0 if since is None else time.monotonic() - since
-        return f"the lake has not answered for {seconds:.0f} s" if seconds > SLOW_SECONDS else None
 
 
 @dataclass(frozen=True)

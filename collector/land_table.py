@@ -14,12 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from collector import land_metrics as metrics
 from collector.lake import BreakingChange, ensure_table
+from collector.land_asking import SLOW_SECONDS, Asking
 from collector.land_commit import Fenced, State, commit
 from collector.land_db import DatabaseAway
 from collector.land_decode import Batch, Decoded, Decoder
 from collector.land_expire import expire
 from collector.land_settings import LanderSettings
-from collector.land_status import TROUBLE, Asking, OtherTopic, Servers, Status
+from collector.land_status import TROUBLE, OtherTopic, Servers, Status
 from collector.land_through import Checkpoints
 from collector.land_topic import OutOfRange, Reader, TopicInfo
 from collector.suppressed import ListTooShort, read
@@ -64,7 +65,7 @@ class TableLander(threading.Thread):
         self._stop_asked = threading.Event()
         self._again = threading.Event()
         self.status = Status()
-        self._asking = Asking()
+        self._asking = Asking("the lake", SLOW_SECONDS)
         self.checkpoints = Checkpoints()
         self._expire_at = time.monotonic() + random.uniform(0, settings.land_expire_seconds)  # noqa: S311
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing

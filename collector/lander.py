@@ -87,6 +87,8 @@ class Lander:
         reasons = dict(self._troubles)
         if self._probe.trouble is not None:
             reasons["lake"] = self._probe.trouble
+        if (why := self._servers.database.trouble) is not None:
+            reasons["postgres"] = why
         if not self.tables:
             reasons.setdefault("tables", "starting")
         for table in list(self.tables.values()):

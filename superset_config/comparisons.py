@@ -11,7 +11,7 @@ from superset_config.periods import CHOSEN
 from superset_config.rows import span_rows
 
 LAST_DAYS = 14
-"""How many days before the newest one :func:`each_day` goes back."""
+"""How many days before the newest one :func:`each_day` goes back where days are asked for."""
 COMPARED_DAY = 7
 """With which of them, by how many days before, the tiles over :func:`each_day` compare the newest."""
 
@@ -141,20 +141,24 @@ def each_day(
     measures: Mapping[str, int],
     condition: str = "true",
     *,
+    asked: Sequence[object],
     grown: str | None = None,
     more: Sequence[str] = (),
 ) -> str:
     """The CTEs of :func:`so_far` over ``spans`` of 'Day so far', and ``each_day``: tenant, day, newest, the measures.
 
-    For the newest day and 14 before. ``day`` is the local date, as if it began in UTC. Each day counts up to the time
+    For the newest day, and 14 before where a query has columns: without any it is after the number of a tile, which is
+    of the newest alone. ``day`` is the local date, as if it began in UTC. Each day counts up to the time
     of day that the newest has reached, so that its last point is not a fall. On the day that tiles compare with, a
     measure that is 0 is null: from 0 to anything they would say +0.0 %.
 
+    :param asked: the query's columns
     :param grown: a distinct measure of which the mart of days tells how many there were by each of its hours
     :raises MacroError: for a family that has no hours
     """
     if family_of(family).hour is None:
         raise MacroError(f"{family} is counted by day: a part of a day cannot be told")
+    days = LAST_DAYS if asked else 0
     shown = ",\n        ".join(
         f"case when d.of_tile then nullif(d.{name}, 0) else d.{name} end as {name}"
         for name in [*measures, *([grown] if grown else [])]
@@ -166,7 +170,7 @@ def each_day(
         d.day = s.span_start as running
     from spans as s
     cross join lateral generate_series(
-        greatest(calendar.period_after('day', s.span_start, s.time_zone, -{LAST_DAYS}), s.first_day), s.span_start,
+        greatest(calendar.period_after('day', s.span_start, s.time_zone, -{days}), s.first_day), s.span_start,
         interval '1 day', s.time_zone
     ) as d (day)
 ),

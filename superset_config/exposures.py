@@ -122,6 +122,7 @@ def _rendered(sql: str, grain: str | None, chosen: tuple[str, ...]) -> str:
         filter_values=lambda name, **_options: ["one"] if name in chosen else [],
         get_time_filter=lambda **_options: SimpleNamespace(from_expr=None, to_expr=None),
         time_grain=grain,
+        columns=[],
     )
     return environment.from_string(sql).render()
 

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from stack.programs import Program, StackError, fingerprint
 from stack.secrets import write_private
+from stack.servers import with_room
 from stack.settings import LOCAL, StackSettings
 
 LOG4J = """\
@@ -21,6 +22,8 @@ appender.out.name=out
 appender.out.layout.type=PatternLayout
 appender.out.layout.pattern=%d{ISO8601}{UTC}Z %p %c{1} %m%n
 """
+ROOM_MB = 64
+"""MiB that must be free for the broker to be started: more than it writes while it looks through its logs."""
 BROKER = "broker"
 """The node itself, at its controller and at itself; also who writes the rights down. The only super user."""
 OPERATOR = "operator"
@@ -164,9 +167,11 @@ def program(settings: StackSettings, secrets: Mapping[str, str]) -> Program:
     flags = [f"-Xms{heap // 2}m", f"-Xmx{heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-Xss512k"]
     log4j = f"-Dlog4j2.configurationFile={settings.run / 'kafka-log4j2.properties'}"
     text = configuration(settings, secrets)
+    java: list[str | Path] = ["java", *flags, log4j, "-cp", class_path()]
+    java += ["kafka.Kafka", settings.run / "kafka.properties"]
     return Program(
         name="kafka",
-        argv=["java", *flags, log4j, "-cp", class_path(), "kafka.Kafka", settings.run / "kafka.properties"],
+        argv=with_room.argv(settings.data / "kafka", ROOM_MB, java),
         env=fingerprint(text),
         prepare=lambda: _prepare(settings, text),
         not_ready=lambda: _not_ready(settings, secrets),

@@ -2,8 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from tests.faults.observe import Observer
 from tests.faults.plant import CommandFailed, Plant
 from tests.faults.send import Load
 from tests.faults.verdict import Verdict
-from tests.faults.watch import Watch
+from tests.faults.watch import Check, Watch
 
 RED_WITHIN = 10.0
 """Seconds within which health must say that something is broken, while it is."""
@@ -27,12 +27,17 @@ COMES_LATE = 60.0
 End = Callable[[], None]
 
 
+def no_checks(plant: Plant) -> Mapping[str, Check]:
+    """The programs' own readiness is enough."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Fault:
     """Something that is broken on purpose. ``make`` breaks it and gives what ends that.
 
     ``lasts``: seconds until it is ended, longer if nobody has shown it by then; 0: a kill, which the supervisor mends.
-    ``watched``: the programs that show it.
+    ``watched``: the programs that show it; ``checks``: what shows it besides.
     """
 
     name: str
@@ -42,6 +47,9 @@ class Fault:
     lasts: float = 0.0
     shown: bool = True
     """Whether a process's health shows it; a command that fails shows it by failing."""
+    checks: Callable[[Plant], Mapping[str, Check]] = no_checks
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the load that is sent meanwhile."""
 
 
 @dataclass
@@ -95,7 +103,8 @@ class Bout:
         ``pipeline``: somebody loads meanwhile, so wait until the backlog is counted too.
         """
         bound = RECOVERS[fault.kind] * patience
-        watch = Watch.of(self.plant.programs, fault.watched)
+        programs = {p.name: p.not_ready for p in self.plant.programs if p.name in fault.watched}
+        watch = Watch({**programs, **fault.checks(self.plant)})
         try:
             assert watch.green_after(time.monotonic(), 60) is not None, f"before {fault.name}: {watch.red()}"
             end = fault.make(self.plant)

@@ -2,11 +2,16 @@
 
 from tests.faults import brokers, pipeline, storm
 from tests.faults.bout import Fault
+from tests.faults.clocks import skewed
+from tests.faults.cuts import cuts
+from tests.faults.disks import full
 from tests.faults.killed import SHOWS, killed, paused, postgres_immediate
 from tests.faults.mischief import postgres_in_mid_transaction
 
 OUTAGE = 15.0
 """Seconds that an outage lasts: longer than health may take to show it."""
+SKEWED = 30.0
+"""Seconds that a clock is wrong: a few landings and loads."""
 
 
 def singles() -> list[Fault]:
@@ -19,6 +24,16 @@ def singles() -> list[Fault]:
     ]
 
 
+def wired() -> list[Fault]:
+    """Faults of a wired plant's network."""
+    return cuts(OUTAGE)
+
+
 def names() -> list[str]:
     """Every fault's name."""
-    return [*(fault.name for fault in singles()), *brokers.NAMES, storm.NAME, *pipeline.NAMES]
+    return [
+        *(fault.name for fault in (*singles(), *wired(), *full(OUTAGE), *skewed(SKEWED))),
+        *brokers.NAMES,
+        storm.NAME,
+        *pipeline.NAMES,
+    ]

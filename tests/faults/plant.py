@@ -7,10 +7,10 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -29,11 +29,26 @@ class CommandFailed(Exception):
     """A command of the pipeline failed; the next try may not."""
 
 
-class Plant:
-    """A stack that runs, given by its settings."""
+class Fitting(Protocol):
+    """What is fitted to a plant before it starts, and changes what its programs and commands are told."""
 
-    def __init__(self, settings: StackSettings) -> None:
+    def program(self, program: Program) -> Program:
+        """The program as it has to be started."""
+
+    def own(self, room: str, values: Mapping[str, str]) -> dict[str, str]:
+        """What a command of ``room`` has to be told, instead of ``values``."""
+
+
+class Plant:
+    """A stack that runs, given by its settings, and by what is fitted to it."""
+
+    def __init__(self, settings: StackSettings, fitting: Fitting | None = None) -> None:
         self.stack = Stack(settings)
+        self.fitting = fitting
+        if fitting is not None:
+            parts = [fitting.program(part) if isinstance(part, Program) else part for part in self.stack.all_parts]
+            self.stack.all_parts = self.stack.parts = parts
+            self.stack.programs = [part for part in parts if isinstance(part, Program)]
         self.env = dict(self.stack.env)
         self.registry = Registry.load()
 
@@ -44,7 +59,8 @@ class Plant:
 
     def own(self, room: str) -> dict[str, str]:
         """What a process of ``room`` is given, and only that."""
-        return environment.own(room, self.stack.settings, self.stack.secrets)
+        values = environment.own(room, self.stack.settings, self.stack.secrets)
+        return values if self.fitting is None else self.fitting.own(room, values)
 
     def key(self, tenant: str) -> str:
         """A new write key of ``tenant`` that may send old events."""

@@ -5,6 +5,7 @@ docs/reliability.json after each fault, and from there into docs/reliability.md.
 """
 
 import argparse
+import contextlib
 import os
 import platform
 import random
@@ -13,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,18 +23,23 @@ import psutil
 
 from stack.lifecycle import Stack
 from stack.settings import LOCAL, StackSettings
-from tests.faults import page, storm
+from tests.faults import clocks, disks, page, storm
 from tests.faults.bout import Bout, Fault, told
 from tests.faults.brokers import NAMES as BROKERS
 from tests.faults.brokers import lose_brokers
-from tests.faults.catalogue import names, singles
+from tests.faults.catalogue import OUTAGE, SKEWED, names, singles, wired
+from tests.faults.clocks import Clocks, skewed
 from tests.faults.commands import loads
+from tests.faults.disks import Disks, full
 from tests.faults.pipeline import of_pipeline
-from tests.faults.plant import Plant
+from tests.faults.plant import Fitting, Plant
 from tests.faults.verdict import RESULTS, Verdict, keep
+from tests.faults.wiring import Wiring
 from tests.ports import FAULTS_OFFSET
 
 PARTS = ("redis", "spark-connect", "collector", "lander")
+FEW = ("page_view", "purchase")
+"""Types of events for the many faults to which it is all one how many there are: each costs time in every load."""
 SETTLE = 240.0
 """Seconds for what was taken to be counted after a fault, before the auditor says that it is not."""
 
@@ -80,11 +86,12 @@ class Run:
             traceback.print_exc()
             self.say(Verdict(name, "pipeline", findings=[f"{type(error).__name__}: {error}"]))
 
-    def one(self, plant: Plant, fault: Fault) -> None:
-        """Make one fault and have it judged."""
+    def one(self, plant: Plant, fault: Fault, types: Sequence[str] | None = None) -> None:
+        """Make one fault and have it judged; ``types``: of the events, where none were asked for."""
         verdict = Verdict(fault.name, fault.kind)
         try:
-            bout = Bout(plant, self.given.folder / "journals", random.getrandbits(32), self.given.types).begin()
+            folder = self.given.folder / "journals"
+            bout = Bout(plant, folder, random.getrandbits(32), self.given.types or types, **fault.load).begin()
             with loads(plant):
                 try:
                     verdict = told(fault, bout.make(fault, patience=3, pipeline=True))
@@ -97,7 +104,7 @@ class Run:
         self.say(verdict)
 
 
-@contextmanager
+@contextlib.contextmanager
 def up(plant: Plant, parts: Sequence[str] = PARTS) -> Iterator[Plant]:
     """The plant's stack, from empty to running, and down again."""
     stack = plant.stack
@@ -128,6 +135,45 @@ def of_plant(run: Run) -> None:
                 run.one(plant, fault)
 
 
+def of_fitted(
+    run: Run,
+    faults: Sequence[Fault],
+    fitting: Callable[[], AbstractContextManager[Fitting]],
+    why_not: str | None = None,
+) -> None:
+    """Faults of a plant that something is fitted to, unless there is a reason why that cannot be."""
+    faults = [fault for fault in faults if run.wanted(fault.name)]
+    if not faults or why_not is not None:
+        sys.stdout.write("".join(f"faults: {fault.name}: {why_not}\n" for fault in faults))
+        return
+    Stack(run.settings).reset(_say)
+    with fitting() as fitted, up(Plant(run.settings, fitted)) as plant:
+        for fault in faults:
+            if run.wanted(fault.name):
+                run.one(plant, fault, FEW)
+
+
+def of_wires(run: Run) -> None:
+    """Faults of the network."""
+    of_fitted(run, wired(), lambda: contextlib.closing(Wiring(run.settings)))
+
+
+def of_disks(run: Run) -> None:
+    """Full disks."""
+    of_fitted(run, full(OUTAGE), lambda: Disks(run.settings), disks.why_not())
+
+
+def of_clocks(run: Run) -> None:
+    """Clocks that differ."""
+    of_fitted(run, skewed(SKEWED), lambda: contextlib.nullcontext(Clocks(run.settings)), clocks.why_not())
+
+
+def not_made() -> dict[str, str]:
+    """By name, the faults that this machine cannot make, and why."""
+    kinds = ((full(OUTAGE), disks.why_not()), (skewed(SKEWED), clocks.why_not()))
+    return {fault.name: f": {why}" for faults, why in kinds if why is not None for fault in faults}
+
+
 def of_brokers(run: Run) -> None:
     """Three brokers that lose some."""
     if any(map(run.wanted, BROKERS)):
@@ -139,7 +185,7 @@ def of_brokers(run: Run) -> None:
 def main() -> int:
     """Make the faults that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=5400, help="begin nothing after so long (default: 5400)")
+    parser.add_argument("--seconds", type=int, default=10800, help="begin nothing after so long (default: 10800)")
     parser.add_argument("--kills", type=int, default=200, help="random kills of the storm (default: 200)")
     parser.add_argument("--events", type=int, default=1_000_000, help="events of the storm (default: 1000000)")
     parser.add_argument("--only", action="append", metavar="WORDS", help="only faults whose name has these words")
@@ -154,11 +200,19 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help="where verdicts are written")
     given = parser.parse_args()
     if given.list:
-        sys.stdout.write("\n".join(names()) + "\n")
+        left_out = not_made()
+        sys.stdout.write("".join(f"{name}{left_out.get(name, '')}\n" for name in names()))
         return 0
     given.folder.mkdir(parents=True, exist_ok=True)
     run = Run(given)
-    rounds: tuple[Callable[[Run], None], ...] = (of_brokers, of_plant, partial(of_pipeline, up=up))
+    rounds: tuple[Callable[[Run], None], ...] = (
+        of_brokers,
+        of_plant,
+        of_wires,
+        of_disks,
+        of_clocks,
+        partial(of_pipeline, up=up),
+    )
     for one in rounds:
         one(run)
     broken = [verdict.fault for verdict in run.found if verdict.findings]

@@ -62,6 +62,7 @@ class S3Wire(Wire):
         for part in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
             writer.write(parser.send(part) or b"")
         self.answered += 1
+        self.met += 1
         await writer.drain()
 
     async def _half(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,6 +72,7 @@ class S3Wire(Wire):
             writer.write(await upstream.read(HALF))
             await writer.drain()
             self.answered += 1
+            self.met += 1
         finally:
             asking.cancel()
             onward.close()

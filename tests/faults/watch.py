@@ -2,10 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-from stack.programs import Program
 
 Check = Callable[[], str | None]
 """Why something does not serve; None when it does."""
@@ -46,12 +44,6 @@ class Watch:
         self._judge = threading.Thread(target=self._note, name="watch", daemon=True)
         for thread in (*self._threads, self._judge):
             thread.start()
-
-    @classmethod
-    def of(cls, programs: Iterable[Program], names: Iterable[str]) -> "Watch":
-        """The programs of these names, each by its own readiness check."""
-        wanted = set(names)
-        return cls({program.name: program.not_ready for program in programs if program.name in wanted})
 
     def red(self) -> dict[str, str]:
         """What is red now, and why."""

@@ -30,6 +30,8 @@ class Wire:
         self._word = b""
         self.lost = 0
         """How many replies were lost so far."""
+        self.met = 0
+        """How often somebody met with what is broken: connections broken or not taken, data held back or slowed."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
         self._thread.start()
@@ -92,14 +94,14 @@ class Wire:
         with contextlib.suppress(OSError, ExceptionGroup):  # broken connections are what this is for
             if self._whole:
                 await self.handle(reader, writer)
+            else:
+                self.met += 1
         self._writers.discard(writer)
         writer.close()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, deaf: asyncio.Event) -> None:
         while data := await source.read(self._chunk):
-            await self._flows.wait()
-            if self._pause:
-                await asyncio.sleep(self._pause)
+            await self._held_up()
             if not deaf.is_set():
                 sink.write(data)
                 await sink.drain()
@@ -115,9 +117,7 @@ class Wire:
     ) -> None:
         """As :meth:`_pump`, for what the client says: among it may be the word whose reply is to be lost."""
         while data := await source.read(self._chunk):
-            await self._flows.wait()
-            if self._pause:
-                await asyncio.sleep(self._pause)
+            await self._held_up()
             if self._word and self._word in data:
                 self._word = b""
                 deaf.set()
@@ -132,8 +132,17 @@ class Wire:
         if sink.can_write_eof():
             sink.write_eof()
 
+    async def _held_up(self) -> None:
+        if not self._flows.is_set():
+            self.met += 1
+            await self._flows.wait()
+        if self._pause:
+            self.met += 1
+            await asyncio.sleep(self._pause)
+
     async def _reset_all(self) -> None:
         for writer in list(self._writers):
+            self.met += 1
             _reset(writer)
 
     async def _ended(self) -> None:

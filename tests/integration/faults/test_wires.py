@@ -78,6 +78,23 @@ def test_a_cut_wire_takes_nothing_until_it_is_mended(wire: S3Wire, client: httpx
     assert len(heard) == 2
 
 
+def test_who_meets_with_a_broken_wire_is_counted(wire: S3Wire, client: httpx.Client) -> None:
+    put(client, wire)
+    assert wire.met == 0
+    wire.cut()
+    broken = wire.met
+    assert broken > 0, "the connection that was open"
+    with pytest.raises(httpx.TransportError):
+        put(client, wire)
+    assert wire.met > broken
+    wire.mend()
+    wire.stall()
+    before = wire.met
+    with httpx.Client(trust_env=False, timeout=0.5) as hasty, pytest.raises(httpx.TimeoutException):
+        put(hasty, wire)
+    assert wire.met > before
+
+
 def test_a_stalled_wire_keeps_what_was_sent(wire: S3Wire, heard: list[bytes]) -> None:
     wire.stall()
     with httpx.Client(trust_env=False, timeout=0.5) as hasty, pytest.raises(httpx.TimeoutException):

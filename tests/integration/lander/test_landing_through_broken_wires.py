@@ -107,6 +107,19 @@ def test_a_lander_with_nothing_to_land_says_that_s3_hangs(world: Any, wired: Any
     world.wait_for("it is ready again", lambda: lander.reasons() == {})
 
 
+def test_a_lander_whose_postgres_hangs_says_so(world: Any, wired: Any) -> None:
+    """The heartbeat waits, and every table's thread behind it: none of them can say why."""
+    wire = wired("LANDER_DSN")
+    lander = world.start()
+    world.produce(1)
+    world.assert_landed_once()
+    world.wait_for("it is ready", lambda: lander.reasons() == {})
+    wire.stall()
+    world.wait_for("it says so", lambda: "postgres" in (lander.reasons() or {}))
+    wire.mend()
+    world.wait_for("it is ready again", lambda: lander.reasons() == {})
+
+
 def test_a_slow_s3_is_a_late_landing_and_no_trouble(world: Any, wired: Any) -> None:
     wire = wired("S3_ENDPOINT", S3Wire)
     lander = world.start()

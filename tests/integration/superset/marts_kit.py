@@ -109,8 +109,16 @@ class Marts:
             (tenant, event_type, complete, newest + "+00", held, time_zone),
         )
 
-    def sql(self, dataset: str, time: Time | None = None, grain: str | None = None, **filters: Sequence[str]) -> str:
-        """A dataset's SQL over the temporary marts, with the dashboard's ``filters`` and ``time``."""
+    def sql(
+        self,
+        dataset: str,
+        time: Time | None = None,
+        grain: str | None = None,
+        *,
+        asked: Sequence[str] = ("day",),
+        **filters: Sequence[str],
+    ) -> str:
+        """A dataset's SQL over the temporary marts, with the dashboard's ``filters`` and ``time``, for columns."""
 
         def filter_values(column: str, remove_filter: bool = False) -> list[str]:
             return list(filters.get(column, ()))
@@ -120,6 +128,7 @@ class Marts:
             "filter_values": filter_values,
             "get_time_filter": lambda **_: time or Time(),
             "time_grain": grain,
+            "columns": list(asked),
         }
         template = SandboxedEnvironment().from_string(self.datasets[dataset]["sql"])
         return template.render(context).replace("marts.", "pg_temp.")
@@ -131,9 +140,12 @@ class Marts:
         return self.connection.execute(self.sql(dataset, time, grain, **filters).encode()).fetchall()
 
     def metric(self, dataset: str, name: str, where: str = "true", **filters: Sequence[str]) -> Any:
-        """A metric of a dataset over all its rows, as a big number asks for it."""
+        """A metric of a dataset over all its rows, as a big number asks for it, or over some, as its line does."""
         metric = next(each for each in self.datasets[dataset]["metrics"] if each["metric_name"] == name)
-        sql = f"select {metric['expression']} as n from ({self.sql(dataset, **filters)}) as d where {where}"
+        asked = () if where == "true" else ("day",)
+        sql = (
+            f"select {metric['expression']} as n from ({self.sql(dataset, asked=asked, **filters)}) as d where {where}"
+        )
         row = self.connection.execute(sql.encode()).fetchone()
         assert row is not None
         return row["n"]

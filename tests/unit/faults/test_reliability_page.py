@@ -24,6 +24,11 @@ def test_results_are_of_faults_that_there_are() -> None:
     assert set(json.loads(RESULTS.read_text())) <= set(catalogue.names())
 
 
+def test_no_two_faults_have_one_name() -> None:
+    """The results are kept by name: one would be written over the other's."""
+    assert len(set(catalogue.names())) == len(catalogue.names())
+
+
 def test_the_results_of_a_run_stay_beside_those_of_others(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     keep([Verdict("a", "broker", sent=1), Verdict("b", "broker", sent=1)], {"date": "yesterday"}, file)

@@ -2,19 +2,19 @@
 
 import pytest
 
-from collector import land_status
-from collector.land_status import SLOW_SECONDS, Asking
+from collector import land_asking
+from collector.land_asking import SLOW_SECONDS, Asking
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(land_status.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(land_asking.time, "monotonic", lambda: now[0])
     return now
 
 
 def test_a_commit_that_takes_its_time_is_said_to_be_work_until_it_takes_too_long(clock: list[float]) -> None:
-    asking = Asking()
+    asking = Asking("the lake", SLOW_SECONDS)
     assert asking.too_long is None
     with asking():
         clock[0] += SLOW_SECONDS
@@ -25,7 +25,7 @@ def test_a_commit_that_takes_its_time_is_said_to_be_work_until_it_takes_too_long
 
 
 def test_whatever_it_answers_is_an_answer(clock: list[float]) -> None:
-    asking = Asking()
+    asking = Asking("the lake", SLOW_SECONDS)
     with pytest.raises(OSError, match="503"), asking():
         clock[0] += SLOW_SECONDS + 1
         raise OSError("503")

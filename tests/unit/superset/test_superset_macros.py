@@ -94,7 +94,7 @@ def test_only_what_may_not_be_added_is_shown_one_at_a_time() -> None:
 
 def test_a_part_of_a_day_is_not_told_of_what_is_counted_by_day() -> None:
     with pytest.raises(literals.MacroError, match="counted by day"):
-        comparisons.each_day("active_users", {"daily_active_users": 0})
+        comparisons.each_day("active_users", {"daily_active_users": 0}, asked=["day"])
 
 
 @pytest.mark.parametrize(
