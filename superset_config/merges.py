@@ -10,6 +10,9 @@ SKETCH_SIZE = 65_536
 HASH_RANGE = "9223372036854775808.0"
 """2^63: visitor hashes are even over [0, 2^63)."""
 
+GROUPS = 64
+"""Into which keys are set apart while their sketches are merged."""
+
 PAGE_VIEWS = ("page_views", "bot_page_views")
 QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
 
@@ -21,9 +24,10 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
     several, while no sketch is full (65,536 visitors), the count is exact; else it is (n - 1) / theta, n the distinct
     hashes up to theta, theta the least greatest hash of a full sketch as a part of the range: the theta-sketch union of
     Dasgupta, Lang, Rhodes and Thaler (2015); standard error under 1 %.
-    Hashes are made distinct before they are counted: `count(distinct)` would sort them all. Keys are numbered first, as
-    hashing a number and a hash takes less than half of what the texts in keys take. Materialized, all of this is done
-    once, whatever Postgres makes of the join; grouped by the number, not at all for a chart that shows only sums.
+    Keys are numbered first, then the hashes of one at a time are sorted: numbers alone sort five times as fast as keys
+    and hashes are hashed or sorted together, and need no disk. That a key's rows are found among those of all does not
+    take keys times rows, they are set apart in 64 groups. Materialized, all of this is done once, whatever
+    Postgres makes of the join; grouped by the number, not at all for a chart that shows only sums.
     """
     sketch = f"{distinct}_sketch"
     summed = ", ".join(f"sum({name}) as {name}" for name in sums)
@@ -36,13 +40,21 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
         from {rows}
     ),
     counted as materialized (
-        select number, count(*) as n
-        from (
-            select distinct number, h
-            from numbered cross join lateral unnest({sketch}) as h
-            where parts > 1 and (theta is null or h <= theta)
-        ) as u
-        group by number
+        select k.number, k.n
+        from generate_series(0, {GROUPS - 1}) as g (remainder)
+        cross join lateral (
+            with apart as materialized (
+                select number, theta, {sketch} from numbered where parts > 1 and number % {GROUPS} = g.remainder
+            )
+            select
+                o.number,
+                (
+                    select count(distinct u.h)
+                    from (select unnest(s.{sketch}) as h from apart as s where s.number = o.number) as u
+                    where o.theta is null or u.h <= o.theta
+                ) as n
+            from (select number, min(theta) as theta from apart group by number) as o
+        ) as k
     )
     select
         {keys}, {", ".join(f"b.{name}" for name in sums)},

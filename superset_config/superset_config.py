@@ -61,10 +61,20 @@ def _secret(name: str) -> str:
 def _ours(app: Any) -> None:
     """Superset with what is ours: templates instead of its own of the same name, account pages, lists by tenant.
 
-    And it parses a text once (``parses.py``) and stays connected to the warehouse (``connections.py``).
+    And it parses a text once (``parses.py``), stays connected to the warehouse (``connections.py``) and asks a thing
+    once within an answer (``within_answer.py``).
     """
     # They load Superset, which loads this file.
-    from superset_config import accounts, connections, docs_link, owners, parses, reviewed, security  # noqa: PLC0415
+    from superset_config import (  # noqa: PLC0415
+        accounts,
+        connections,
+        docs_link,
+        owners,
+        parses,
+        reviewed,
+        security,
+        within_answer,
+    )
 
     app.jinja_loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent / "templates"), app.jinja_loader])
     app.register_blueprint(accounts.pages)
@@ -75,6 +85,8 @@ def _ours(app: Any) -> None:
     owners.confine_owners()
     reviewed.guard_marks()
     parses.remember_parses()
+    parses.remember_templates()
+    within_answer.ask_once()
     connections.keep_connections()
 
 

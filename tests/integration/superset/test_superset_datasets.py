@@ -1,5 +1,6 @@
 """The page views' datasets on a real Postgres, over a handful of rows written out here."""
 
+import random
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -43,31 +44,6 @@ def test_full_sketches_are_estimated_within_two_percent(marts: Marts) -> None:
     assert marts.rows("page_views_totals", scope=[CHOSEN])[0]["visitors"] == pytest.approx(120_000, rel=0.02)
     shown = {row["visitors"] for row in marts.rows("page_views_over_time", region_name=["Germany"])}
     assert 80_000 in shown, "a single row is what the mart has counted, not an estimate"
-
-
-def test_a_chart_of_sums_alone_opens_no_sketch_and_one_of_visitors_each_once(marts: Marts) -> None:
-    """A sketch may be half a megabyte: a fortnight of regions took a minute when they were read for each day."""
-    rows = marts.sql("page_views_over_time", grain="P1D")
-
-    def plan(measure: str) -> str:
-        query = f"explain select label, sum({measure}) from ({rows}) as d where tenant = 't' group by label"
-        return "\n".join(row["QUERY PLAN"] for row in marts.connection.execute(query.encode()))
-
-    # Who counts is a CTE of its own: nobody asks it, or it answers as often as it is asked without counting anew.
-    assert "CTE Scan on counted" not in plan("page_views")
-    assert plan("visitors").count("CTE Scan on counted") == 1
-    assert plan("visitors").count("unnest") == 1
-
-
-def test_a_tile_of_sums_opens_no_sketch_for_what_it_compares_with(marts: Marts) -> None:
-    rows = marts.sql("page_views_totals", scope=[CHOSEN])
-
-    def plan(measure: str) -> str:
-        query = f"explain select position, sum({measure}) from ({rows}) as d where tenant = 't' group by position"
-        return "\n".join(row["QUERY PLAN"] for row in marts.connection.execute(query.encode()))
-
-    assert "CTE Scan on counted" not in plan("page_views")
-    assert plan("visitors").count("CTE Scan on counted") == 1
 
 
 def test_visitors_of_days_so_far_are_read_by_the_hour_and_merged_from_nothing(marts: Marts) -> None:
@@ -174,6 +150,34 @@ def test_pages_are_ranked_over_the_period_and_a_visitor_of_a_page_counts_once(ma
     pages = {row["page_name"]: row for row in marts.rows("page_views_by_page")}
     assert (pages["/"]["page_views"], pages["/"]["visitors"], pages["/"]["bot_page_views"]) == (6, 2, 2)
     assert pages["/docs"]["share"] == Decimal("0.25")
+
+
+def test_each_of_many_pages_has_the_visitors_of_both_its_days_once(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00")
+    marts.add("region_daily", "DE", "2026-11-24", 8, [1])
+    chance = random.Random(3)  # noqa: S311
+    expected = {}
+    for page in range(200):
+        first, second = (chance.sample(range(50), chance.randint(0, 30)) for _ in range(2))
+        marts.add("page_daily", f"/{page}", "2026-11-23", 1, first)
+        marts.add("page_daily", f"/{page}", "2026-11-24", 1, second)
+        expected[f"/{page}"] = len({*first, *second})
+    assert {row["page_name"]: row["visitors"] for row in marts.rows("page_views_by_page")} == expected
+
+
+def test_of_two_pages_each_is_estimated_as_far_as_its_own_sketches_reach(marts: Marts) -> None:
+    """One has a full sketch, that ends at a thousandth of the range; the other counts its visitors to the last one."""
+    marts.fresh("t", "2026-11-25 10:00")
+    marts.add("region_daily", "DE", "2026-11-24", 8, [1])
+    step = 2**63 // 1000 // SKETCH_SIZE
+    few, far = [5, 2**62, 2**62 + 1], [2**62 + n for n in range(10_000)]
+    for day, full in (("2026-11-23", [step * n for n in range(1, SKETCH_SIZE + 1)]), ("2026-11-24", far)):
+        marts.add("page_daily", "/full", day, 1, full)
+    for day, visitors in (("2026-11-23", few), ("2026-11-24", far)):
+        marts.add("page_daily", "/exact", day, 1, visitors)
+    seen = {row["page_name"]: row["visitors"] for row in marts.rows("page_views_by_page")}
+    assert seen["/exact"] == 10_001
+    assert seen["/full"] == pytest.approx(SKETCH_SIZE * 1000, rel=1e-4)
 
 
 def test_a_region_without_a_name_shows_its_code(marts: Marts) -> None:

@@ -1,6 +1,6 @@
 """Runs in Superset's environment: asks its own parser, before and after ``remember_parses``; prints JSON.
 
-Only ``superset.sql`` is loaded, no application, database or server.
+Only ``superset.sql`` and Jinja are loaded, no application, database or server.
 """
 
 import json
@@ -11,10 +11,13 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import sqlglot
+from jinja2 import DebugUndefined, Environment, TemplateSyntaxError
+from jinja2.compiler import CodeGenerator
+from jinja2.exceptions import SecurityError
 from superset.exceptions import SupersetParseError
 from superset.sql.parse import LimitMethod, RLSMethod, SQLScript, Table
 
-from superset_config.parses import LONGEST, remember_parses
+from superset_config.parses import LONGEST, KeptTemplates, remember_parses
 
 CHART = "with a as (select region, n from marts.region_daily) select region, sum(n) as n from a group by region"
 WRITES = "insert into marts.region_daily select 1"
@@ -64,6 +67,37 @@ def parses_of(texts: list[tuple[str, str]]) -> int:
     return parse.call_count
 
 
+def template_environment(which: object) -> Environment:
+    """Made for each question, as Superset does: with a filter that knows its database."""
+    made = KeptTemplates(undefined=DebugUndefined)
+    made.filters["where_in"] = lambda values: f"{which}: {values}"
+    return made
+
+
+def rendered(text: str, which: object = None, **context: object) -> str:
+    """``text`` as one question renders it."""
+    return template_environment(which).from_string(text).render(**context)
+
+
+def compiled(texts: list[str]) -> int:
+    """How often Jinja compiles for ``texts``."""
+    with mock.patch.object(
+        CodeGenerator, "visit_Template", autospec=True, side_effect=CodeGenerator.visit_Template
+    ) as m:
+        for text in texts:
+            template_environment(None).from_string(text)
+    return m.call_count
+
+
+def not_rendered(text: str, error: type[Exception]) -> bool:
+    """Whether rendering ``text`` is refused with ``error``."""
+    try:
+        rendered(text, tenant="a")
+    except error:
+        return True
+    return False
+
+
 texts = [CHART, WRITES, f"{CHART}; {WRITES}", "select 1; -- the end"]
 fresh = [told(SQLScript(text, "postgresql")) for text in texts]
 remember_parses()
@@ -90,6 +124,12 @@ facts = {
         [("select 43 as a", "postgresql"), ("select 43 as a\n", "postgresql")]
     ),
     "asked_in_two_dialects": parses_of([("select 42 as a", "postgresql"), ("select 42 as a", "duckdb")]),
+    "rendered": [rendered("{{ tenant }} {{ f(2) }}", tenant=t, f=lambda n, t=t: t * n) for t in ("a", "b", "a")],
+    "filters_of_a_database": [rendered("{{ ['x'] | where_in }}", which) for which in ("one", "other")],
+    "sandboxed": [not_rendered("{{ tenant.__class__.__mro__ }}", SecurityError) for _ in range(2)],
+    "not_a_template": [not_rendered("{% if %}", TemplateSyntaxError) for _ in range(2)],
+    "compiled_twice": compiled(["{{ first }}"] * 2),
+    "compiled_too_long": compiled(["{{ second }}" + " " * LONGEST] * 2),
     "too_long_asked_twice": parses_of([(f"select '{'x' * LONGEST}' as a", "postgresql")] * 2),
 }
 print(json.dumps(facts))  # noqa: T201 - how the test is told

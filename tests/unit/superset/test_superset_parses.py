@@ -1,33 +1,19 @@
-"""What Superset parsed is parsed once, and whoever asks has a parse of their own. In Superset's environment."""
+"""What Superset parsed is parsed once, and whoever asks has a parse of their own. In Superset's environment.
 
-import json
-import os
-import subprocess
-from pathlib import Path
+So are templates: compiled once, rendered for each who asks.
+"""
+
 from typing import Any
 
 import pytest
 
-from stack.settings import LOCAL
+from tests.unit.superset.conftest import SideFacts
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What ``parse_side.py`` prints."""
-    place = tmp_path_factory.mktemp("superset")
-    settings = place / "settings_of_this_test.py"
-    settings.write_text(f"SECRET_KEY = {'k' * 42!r}\n")
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(place),
-        "SUPERSET_HOME": str(place),
-        "SUPERSET_CONFIG_PATH": str(settings),
-    }
-    argv = [LOCAL / "envs" / "superset" / "bin" / "python", Path(__file__).parent / "parse_side.py"]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+def facts(side_facts: SideFacts) -> dict[str, Any]:
+    """What ``parse_side.py`` prints, in Superset's environment."""
+    return side_facts("parse_side.py")
 
 
 def test_a_remembered_parse_says_what_a_fresh_one_says(facts: dict[str, Any]) -> None:
@@ -69,3 +55,21 @@ def test_a_chart_whose_query_nothing_changes_copies_no_tree(facts: dict[str, Any
 
 def test_what_cannot_be_parsed_is_refused_each_time(facts: dict[str, Any]) -> None:
     assert facts["refused"] == [True, True]
+
+
+def test_a_template_is_compiled_once_and_rendered_for_each(facts: dict[str, Any]) -> None:
+    assert facts["compiled_twice"] == 1
+    assert facts["rendered"] == ["a aa", "b bb", "a aa"]
+
+
+def test_a_kept_template_is_as_confined_as_a_fresh_one(facts: dict[str, Any]) -> None:
+    assert facts["sandboxed"] == [True, True]
+
+
+def test_what_a_filter_of_one_database_gave_another_does_not_get(facts: dict[str, Any]) -> None:
+    assert facts["filters_of_a_database"] == ["one: ['x']", "other: ['x']"]
+
+
+def test_what_is_no_template_is_refused_each_time_and_a_long_one_not_kept(facts: dict[str, Any]) -> None:
+    assert facts["not_a_template"] == [True, True]
+    assert facts["compiled_too_long"] == 2

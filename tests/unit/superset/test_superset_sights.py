@@ -1,35 +1,20 @@
 """As whom the warehouse and the lake are asked: unknown is refused, and only what is declared is a program's work."""
 
-import json
-import os
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stack.settings import LOCAL
+from tests.unit.superset.conftest import SideFacts
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def facts(side_facts: SideFacts) -> dict[str, Any]:
     """What ``sight_side.py`` prints, in Superset's environment."""
-    place = tmp_path_factory.mktemp("superset")
-    settings = place / "settings_of_this_test.py"
-    settings.write_text(f"SECRET_KEY = {'k' * 42!r}\n")
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(place),
-        "SUPERSET_HOME": str(place),
-        "SUPERSET_CONFIG_PATH": str(settings),
-        "READER_DSN": "postgresql://reader:x@localhost:5432/warehouse",
-        "TENANT_LOGIN_KEY": "t" * 64,
-    }
-    argv = [LOCAL / "envs" / "superset" / "bin" / "python", Path(__file__).parent / "sight_side.py"]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    return side_facts(
+        "sight_side.py",
+        READER_DSN="postgresql://reader:x@localhost:5432/warehouse",
+        TENANT_LOGIN_KEY="t" * 64,
+    )
 
 
 def test_where_nobody_is_known_nothing_is_shown(facts: dict[str, Any]) -> None:
