@@ -61,14 +61,15 @@ def _secret(name: str) -> str:
 def _ours(app: Any) -> None:
     """Superset with what is ours: templates instead of its own of the same name, account pages, lists by tenant.
 
-    And it parses a text once (``parses.py``), stays connected to the warehouse (``connections.py``) and asks a thing
-    once within an answer (``within_answer.py``).
+    And it parses a text once (``parses.py``), stays connected to the warehouse (``connections.py``), asks a thing
+    once within an answer (``within_answer.py``) and keeps forecasts (``forecasts.py``).
     """
     # They load Superset, which loads this file.
     from superset_config import (  # noqa: PLC0415
         accounts,
         connections,
         docs_link,
+        forecasts,
         owners,
         parses,
         reviewed,
@@ -87,6 +88,7 @@ def _ours(app: Any) -> None:
     parses.remember_parses()
     parses.remember_templates()
     within_answer.ask_once()
+    forecasts.keep_forecasts()
     connections.keep_connections()
 
 
