@@ -112,7 +112,9 @@ class Airflow:
 
     def set_slots(self, pool: str, slots: int) -> None:
         """How many tasks of a pool may run at once."""
-        answer = self._http.patch(f"/api/v2/pools/{pool}", params={"update_mask": "slots"}, json={"slots": slots})
+        # Airflow wants to be told all that makes a pool, though it changes only what the mask names.
+        body = {"pool": pool, "slots": slots, "include_deferred": False}
+        answer = self._http.patch(f"/api/v2/pools/{pool}", params={"update_mask": "slots"}, json=body)
         answer.raise_for_status()
 
     def trigger(self, dag_id: str) -> str:

@@ -26,7 +26,7 @@ def results(kept: Mapping[str, Any], faults: Iterable[str]) -> str:
     """The results as a table, and under it in words what did not hold, and which of the ``faults`` have no result."""
     rows = [kept[name] for name in sorted(kept)]
     lines = [f"| {' | '.join(COLUMNS)} |\n", f"|{'---|' * len(COLUMNS)}\n", *map(_row, rows), "\n"]
-    lines += [f"- **{row['fault']}**: {'; '.join(_notes(row))}\n" for row in rows if _notes(row)]
+    lines += [f"- **{row['fault']}**: {' '.join('; '.join(_notes(row)).split())}\n" for row in rows if _notes(row)]
     if missing := [name for name in faults if name not in kept]:
         lines.append(f"- No result of these is written yet: {'; '.join(missing)}.\n")
     machines = sorted({row["machine"] for row in rows})
