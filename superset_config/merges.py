@@ -25,9 +25,9 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
     hashes up to theta, theta the least greatest hash of a full sketch as a part of the range: the theta-sketch union of
     Dasgupta, Lang, Rhodes and Thaler (2015); standard error under 1 %.
     Keys are numbered first, then the hashes of one at a time are sorted: numbers alone sort five times as fast as keys
-    and hashes are hashed or sorted together, and need no disk. That a key's rows are found among those of all does not
-    take keys times rows, they are set apart in 64 groups. Materialized, all of this is done once, whatever
-    Postgres makes of the join; grouped by the number, not at all for a chart that shows only sums.
+    and hashes are hashed or sorted together, and seldom need a disk. That a key's rows are found among those of all
+    does not take keys times rows, they are set apart in `GROUPS` first. Materialized, all of this is done once,
+    whatever Postgres makes of the join; grouped by the number, not at all for a chart that shows only sums.
     """
     sketch = f"{distinct}_sketch"
     summed = ", ".join(f"sum({name}) as {name}" for name in sums)

@@ -24,7 +24,6 @@ MOST_STATEMENTS = 128
 LONGEST = 16_384
 """Characters: what is longer (in SQL Lab, or many regions chosen) is parsed each time, not kept."""
 
-
 MOST_TEMPLATES = 128
 """How many compiled templates are kept, at a few kilobytes each: more than there are datasets."""
 
