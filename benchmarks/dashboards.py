@@ -1,11 +1,12 @@
 """What the dashboards' queries cost: ``python -m benchmarks.dashboards [--tenant NAME]``, on a running stack with data.
 
-Asks Superset over REST for every chart of every dashboard, past its cache, one after another: from the request to the
-answer, so with what Superset itself does to it. Then Postgres for the same SQL, without Superset. A first round warms
-up and is left out. Changes nothing.
+Opens every dashboard in a browser, notes what it asks Superset for each chart, and asks the same again, past the cache,
+one after another: from the request to the answer, so with what Superset itself does to it. Then Postgres for the same
+SQL, without Superset. All dashboards' charts in turns, as readers ask: what is asked twice at once is found warm. A
+first round warms up and is left out. Changes nothing. Needs a Chromium (``CHROMIUM_PATH``).
 
-With ``--filter page_name=/`` (repeatable) as a reader would who has chosen that; where a chart's dataset does not know
-the column, nothing is chosen.
+With ``--filter page_name=/`` (repeatable) as a reader would who has chosen that as well; where a chart's dataset does
+not know the column, nothing is chosen.
 
 With ``--beside URL`` each chart is asked of two Supersets in turns: another one over the same database of Superset's
 own, of other code or settings. What is said of the second is in the rows that begin with ``beside``.
@@ -13,21 +14,23 @@ own, of other code or settings. What is said of the second is in the rows that b
 
 import argparse
 import json
+import re
 import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 
 import psycopg
 from pydantic import Field, SecretStr
 
+from benchmarks.board_questions import Question, board_questions
 from cli.main import adopt_stack_environment
 from runtime.settings import Settings
-from superset_config.bundle import Bundle
-from superset_config.rest import Superset, SupersetSettings
+from superset_config.rest import Superset
+from superset_config.screenshot import BrowserSettings
 
 P95_AIM = 0.2
 """Seconds: what 95 of 100 queries should stay under."""
@@ -76,37 +79,32 @@ def summed_up(dashboard: str, seconds: Seconds) -> Row:
     return Row(dashboard, len(by_chart), len(every), p50, p95, max(every), slowest, percentile_95(seconds.postgres))
 
 
-def charts(bundle: Bundle) -> Iterator[tuple[str, str, str]]:
-    """Dashboard, path and UUID of each chart, by dashboard."""
-    paths = {chart.uuid: chart.path.removeprefix("charts/").removesuffix(".yaml") for chart in bundle.of("charts")}
-    for dashboard in bundle.of("dashboards"):
-        parts = [part for part in dashboard.content["position"].values() if isinstance(part, dict)]
-        for uuid in sorted({part["meta"]["uuid"] for part in parts if part["type"] == "CHART"}):
-            yield dashboard.name, paths[uuid], uuid
-
-
 def measure(
-    supersets: Sequence[Superset], warehouse: psycopg.Connection, filters: Mapping[str, Sequence[str]], rounds: int
+    supersets: Sequence[Superset], warehouse: psycopg.Connection, questions: Sequence[Question], rounds: int
 ) -> dict[str, list[Seconds]]:
     """Of each dashboard what each of ``supersets`` took, in turns; of all together last."""
-    ids = {uuid: int(row["id"]) for uuid, row in supersets[0].by_uuid("chart").items()}
     found: dict[str, list[Seconds]] = {}
     everything = [Seconds() for _ in supersets]
-    for dashboard, path, uuid in charts(Bundle.load()):
-        here = found.setdefault(dashboard, [Seconds() for _ in supersets])
-        context = supersets[0].query(ids[uuid], filters)
-        for turn in range(rounds + 1):
+    for turn in range(rounds + 1):
+        for question in questions:
+            here = found.setdefault(question.dashboard, [Seconds() for _ in supersets])
             for superset, *kept in zip(supersets, here, everything, strict=True):
                 begun = time.perf_counter()
-                results = superset.results(context)
+                asked = question.ask(superset)
                 answered = time.perf_counter()
-                for result in results:
-                    warehouse.execute(result["query"].encode()).fetchall()
+                for sql in asked:
+                    for statement in statements(sql):
+                        warehouse.execute(statement.encode()).fetchall()
                 ended = time.perf_counter()
                 for seconds in kept if turn else ():
-                    seconds.superset[path].append(answered - begun)
-                    seconds.postgres[path].append(ended - answered)
+                    seconds.superset[question.chart].append(answered - begun)
+                    seconds.postgres[question.chart].append(ended - answered)
     return {**found, "All": everything}
+
+
+def statements(sql: str) -> list[str]:
+    """Those in what Superset says that it asked: the first of two may be for the lines that a chart is limited to."""
+    return [statement for statement in re.split(r";\n\n", sql) if statement.strip(" ;\n")]
 
 
 def slowest(seconds: Seconds, number: int) -> Iterator[str]:
@@ -121,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point: 1 when the p95 of all misses the aim."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--tenant", default="demo", help="whose numbers are asked for")
+    parser.add_argument("--dashboard", action="append", default=[], help="only this one, by its slug (repeatable)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each chart is asked for, after a first time")
     parser.add_argument("--beside", metavar="URL", help="another Superset, to be asked in turns")
     parser.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest charts")
@@ -129,19 +128,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--filter", action="append", default=[], metavar="COLUMN=VALUE", help="what is chosen as well (repeatable)"
     )
     chosen = parser.parse_args(arguments)
-    filters = {"tenant": [chosen.tenant]}
+    filters: dict[str, list[str]] = {}
     for each in chosen.filter:
         column, sign, value = each.partition("=")
         if not sign:
             parser.error(f"--filter {each}: say COLUMN=VALUE, as page_name=/")
         filters.setdefault(column, []).append(value)
     adopt_stack_environment()
-    settings = SupersetSettings.read()
+    settings = BrowserSettings.read()
     places = [settings, *([settings.model_copy(update={"superset_url": chosen.beside})] if chosen.beside else [])]
     with ExitStack() as open_, psycopg.connect(WarehouseSettings.read().reader_dsn.get_secret_value()) as warehouse:
         warehouse.autocommit = True
         supersets = [open_.enter_context(Superset(place)) for place in places]
-        found = measure(supersets, warehouse, filters, chosen.rounds)
+        sys.stderr.write("opening the dashboards in a browser…\n")
+        questions = [
+            each.narrowed(filters) for each in board_questions(settings, supersets[0], chosen.tenant, chosen.dashboard)
+        ]
+        found = measure(supersets, warehouse, questions, chosen.rounds)
     names = ("", "beside: ")
     rows = [
         summed_up(names[which] + dashboard, seconds)

@@ -24,10 +24,16 @@ def chart_asking(url: str) -> int | None:
     return None if number is None else int(number)
 
 
+def question(body: str) -> dict[str, Any]:
+    """What a chart's request asks, from what it sends."""
+    field = FIELD.search(body)
+    asked: dict[str, Any] = json.loads(field[1] if field else body)
+    return asked
+
+
 def tenants_asked(body: str) -> set[str]:
     """The tenants whose rows a chart's request asks for, of each of its queries; :data:`EVERYBODY` for one without."""
-    field = FIELD.search(body)
-    asked = json.loads(field[1] if field else body)
+    asked = question(body)
     queries = asked["queries"] if "queries" in asked else [asked.get("extra_form_data") or {}]
     return set().union(*(_tenants(query) for query in queries))
 

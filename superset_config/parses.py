@@ -10,72 +10,91 @@ reader. Whose rows a reader may see is decided anew each time.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from copy import copy
+from functools import lru_cache
 from types import CodeType
 from typing import Any
 
 from jinja2 import DebugUndefined, TemplateAssertionError
 from jinja2.sandbox import SandboxedEnvironment
+from superset.exceptions import SupersetParseError
 from superset.sql.parse import SQLStatement
 
-MOST_STATEMENTS = 128
-"""How many scripts are kept, at about 0.7 MB each for the longest of our datasets: 90 MB at most."""
+MOST_STATEMENTS = 1024
+"""How many scripts are kept, at about 20 kB each for the longest of our datasets, 50 MB at most: every chart of every
+dashboard twice over for three tenants. With fewer than there are, the oldest is always the next that is asked for."""
 
 LONGEST = 16_384
 """Characters: what is longer (in SQL Lab, or many regions chosen) is parsed each time, not kept."""
 
-MOST_TEMPLATES = 128
+MOST_TEMPLATES = 1024
 """How many compiled templates are kept, at a few kilobytes each: more than there are datasets."""
 
 
 class Kept:
-    """A parsed statement that nobody changes, and what follows from its text alone."""
+    """What is known of one statement of a script. Its tree is not kept: it is thirty times as large, and rarely wanted.
 
-    def __init__(self, statement: SQLStatement) -> None:
-        self.statement = statement
+    The first who asks gets the tree that was parsed; of those who come later, who wants one has it parsed again.
+    """
 
-    @cached_property
-    def mutates(self) -> bool:
-        """Whether it changes data."""
-        return bool(self.statement.is_mutating())
-
-    @cached_property
-    def text(self) -> str:
-        """How it is sent to the database, comments included."""
-        return str(self.statement.format())
+    def __init__(self, statement: SQLStatement, again: Callable[[], SQLStatement]) -> None:
+        self.attributes = {name: value for name, value in vars(statement).items() if name != "_parsed"}
+        self.tables = frozenset(statement.tables)
+        self.answers: dict[object, Any] = {}
+        self.fresh = [statement]
+        self.again = again
 
 
 class Own(SQLStatement):
-    """A statement that reads the kept parse until somebody asks for the tree, and has a copy of its own from then on.
+    """A statement that says what is known of its text, until somebody asks for the tree: then it judges the tree.
 
     Superset changes trees in place, to add limits and rules. Whoever takes the tree may be about to, so each way to it
-    makes the copy: also one that a later Superset adds.
+    ends what is known: also one that a later Superset adds.
     """
 
     def __init__(self, kept: Kept) -> None:
         # Not Superset's own: it would parse, or look for the tables again.
-        vars(self).update({name: value for name, value in vars(kept.statement).items() if name != "_parsed"})
-        self.tables = set(kept.statement.tables)
+        vars(self).update(kept.attributes)
+        self.tables = set(kept.tables)
         self._kept = kept
         self._tree: Any = None
+        self._whole: SQLStatement | None = None
+        with suppress(IndexError):  # the next who asks may be a thread that asks at the same time
+            self._whole = kept.fresh.pop()
 
     @property
     def _parsed(self) -> Any:
         if self._tree is None:
-            self._tree = self._kept.statement._parsed.copy()
+            self._tree = self._untouched()._parsed
         return self._tree
 
     @_parsed.setter
     def _parsed(self, tree: Any) -> None:
         self._tree = tree
 
+    def _untouched(self) -> SQLStatement:
+        """The statement as it was parsed, this caller's own."""
+        self._whole = self._whole or self._kept.again()
+        return self._whole
+
+    def _known(self, question: object, answer: Callable[[SQLStatement], Any]) -> Any:
+        """The ``answer`` to a question about the text, worked out once for all callers."""
+        answers = self._kept.answers
+        if question not in answers:
+            answers[question] = answer(self._untouched())
+        return answers[question]
+
     def format(self, comments: bool = True) -> str:
         """As Superset's."""
-        return self._kept.text if self._tree is None and comments else str(super().format(comments))
+        if self._tree is not None:
+            return str(super().format(comments))
+        return str(self._known(("written out", comments), lambda whole: whole.format(comments)))
 
     def is_mutating(self) -> bool:
         """As Superset's."""
-        return self._kept.mutates if self._tree is None else bool(super().is_mutating())
+        if self._tree is not None:
+            return bool(super().is_mutating())
+        return bool(self._known("changes data", lambda whole: whole.is_mutating()))
 
     def apply_rls(
         self, catalog: str | None, schema: str | None, predicates: Mapping[Any, list[Any]], method: Any
@@ -88,18 +107,26 @@ class Own(SQLStatement):
 def remembered(split: Callable[[str, str], list[SQLStatement]]) -> Callable[[type, str, str], list[SQLStatement]]:
     """``split`` (SQL and Superset's name of the engine to statements) as a class's method that parses a text once.
 
-    Each caller has statements of its own. A text that cannot be parsed raises as it did, each time.
+    Each caller has statements of its own, or an error of its own: every chart has its dataset's template parsed for a
+    key of its cache before it is rendered, which it does not do for SQL.
     """
 
     @lru_cache(MOST_STATEMENTS)
-    def kept(script: str, engine: str) -> list[Kept]:
-        return [Kept(statement) for statement in split(script, engine)]
+    def kept(script: str, engine: str) -> list[Kept] | SupersetParseError:
+        try:
+            statements = split(script, engine)
+        except SupersetParseError as error:
+            return error.with_traceback(None)
+        return [Kept(statement, lambda at=at: split(script, engine)[at]) for at, statement in enumerate(statements)]
 
     def split_script(_cls: type, script: str, engine: str) -> list[SQLStatement]:
         if len(script) > LONGEST:
             return split(script, engine)
         # Superset asks for a dataset's SQL with and without a line's end.
-        return [Own(each) for each in kept(script.rstrip(), engine)]
+        known = kept(script.rstrip(), engine)
+        if isinstance(known, SupersetParseError):
+            raise copy(known)
+        return [Own(each) for each in known]
 
     return split_script
 

@@ -155,12 +155,13 @@ class Superset:
         rows: list[dict[str, Any]] = self.results(context)[0]["data"]
         return rows
 
-    def results(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def results(self, context: Mapping[str, Any], path: str = "/api/v1/chart/data") -> list[dict[str, Any]]:
         """What Superset says of each of a chart's queries: its rows (``data``), the SQL (``query``) and more.
 
+        :param path: with what a browser adds to it
         :raises SupersetError: when one fails
         """
-        results: list[dict[str, Any]] = self._json(self._http.post("/api/v1/chart/data", json=context))["result"]
+        results: list[dict[str, Any]] = self._json(self._http.post(path, json=context))["result"]
         failed = [result["error"] for result in results if result.get("error")]
         if failed:
             raise SupersetError(f"{context['form_data'].get('viz_type', 'a chart')}: {failed}")
@@ -171,12 +172,19 @@ class Superset:
 
         :raises SupersetError: when the query fails
         """
+        return self.explore("/superset/explore_json/", {"slice_id": chart_id}).get("data")
+
+    def explore(self, path: str, form_data: Mapping[str, Any]) -> dict[str, Any]:
+        """What Superset says of the one query of such a chart: its rows (``data``), the SQL (``query``) and more.
+
+        :param path: with what a browser adds to it
+        :raises SupersetError: when the query fails
+        """
         self._begin_session()
-        form_data = json.dumps({"slice_id": chart_id})
-        answer = self._json(self._http.post("/superset/explore_json/", data={"form_data": form_data}))
+        answer = self._json(self._http.post(path, data={"form_data": json.dumps(form_data)}))
         if answer.get("error") or answer.get("errors"):
-            raise SupersetError(f"chart {chart_id}: {answer.get('error') or answer.get('errors')}")
-        return answer.get("data")
+            raise SupersetError(f"chart {form_data.get('slice_id')}: {answer.get('error') or answer.get('errors')}")
+        return answer
 
     def _begin_session(self) -> None:
         """Log in as a browser does: the older addresses take a session's cookie and no token."""

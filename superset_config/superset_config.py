@@ -62,16 +62,19 @@ def _ours(app: Any) -> None:
     """Superset with what is ours: templates instead of its own of the same name, account pages, lists by tenant.
 
     And it parses a text once (``parses.py``), stays connected to the warehouse (``connections.py``), asks a thing
-    once within an answer (``within_answer.py``) and keeps forecasts (``forecasts.py``).
+    once within an answer (``within_answer.py``), keeps forecasts (``forecasts.py``), and pivots (``pivots.py``) and
+    searches for garbage (``collecting.py``) without its readers waiting for it.
     """
     # They load Superset, which loads this file.
     from superset_config import (  # noqa: PLC0415
         accounts,
+        collecting,
         connections,
         docs_link,
         forecasts,
         owners,
         parses,
+        pivots,
         reviewed,
         security,
         within_answer,
@@ -89,7 +92,9 @@ def _ours(app: Any) -> None:
     parses.remember_templates()
     within_answer.ask_once()
     forecasts.keep_forecasts()
+    pivots.pivot_at_once()
     connections.keep_connections()
+    collecting.collect_seldom()
 
 
 def _cache(prefix: str, seconds: float) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from benchmarks.dashboards import Seconds, charts, main, slowest, summed_up
-from superset_config.bundle import Bundle
+from benchmarks.dashboards import Seconds, main, slowest, summed_up
 
 MEASURED = Seconds(
     superset={"a/quick": [0.1] * 38, "a/slow": [0.5, 0.9]},
@@ -20,14 +19,6 @@ def test_five_of_a_hundred_queries_may_take_longer() -> None:
 def test_the_slowest_charts_come_with_what_their_sql_takes_alone() -> None:
     assert [line.split()[0] for line in slowest(MEASURED, 2)] == ["a/slow", "a/quick"]
     assert list(slowest(MEASURED, 1)) == [f"{'a/slow':<40} 0.700 s, of which the SQL alone takes 0.350 s\n"]
-
-
-def test_every_chart_is_asked_on_each_dashboard_that_shows_it() -> None:
-    bundle = Bundle.load()
-    asked = list(charts(bundle))
-    assert {uuid for _, _, uuid in asked} <= {chart.uuid for chart in bundle.of("charts")}
-    assert {dashboard for dashboard, _, _ in asked} == {dashboard.name for dashboard in bundle.of("dashboards")}
-    assert len(asked) == len(set(asked))
 
 
 def test_a_filter_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

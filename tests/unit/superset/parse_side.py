@@ -3,8 +3,10 @@
 Only ``superset.sql`` and Jinja are loaded, no application, database or server.
 """
 
+import gc
 import json
 import sys
+import weakref
 from pathlib import Path
 from unittest import mock
 
@@ -21,6 +23,9 @@ from superset_config.parses import LONGEST, KeptTemplates, remember_parses
 
 CHART = "with a as (select region, n from marts.region_daily) select region, sum(n) as n from a group by region"
 WRITES = "insert into marts.region_daily select 1"
+NO_SQL = "select a from {% if b %} where c"
+IN_TURNS = 400
+"""Texts of one tenant's dashboards, and more: that of each chart, and each dataset's."""
 
 
 def told(script: SQLScript) -> list[object]:
@@ -33,13 +38,13 @@ def told(script: SQLScript) -> list[object]:
     ]
 
 
-def refused(text: str) -> bool:
-    """Whether it cannot be parsed."""
+def refused(text: str) -> str:
+    """What Superset says of a text that cannot be parsed, to people and to programs; nothing of others."""
     try:
         SQLScript(text, "postgresql")
-    except SupersetParseError:
-        return True
-    return False
+    except SupersetParseError as error:
+        return f"{error} {error.status} {error.to_dict()}"
+    return ""
 
 
 def ruled(rule: str) -> str:
@@ -64,6 +69,34 @@ def parses_of(texts: list[tuple[str, str]]) -> int:
     with mock.patch.object(sqlglot, "parse", wraps=sqlglot.parse) as parse:
         for text, engine in texts:
             SQLScript(text, engine)
+    return parse.call_count
+
+
+def parses_of_what_is_none(text: str) -> int:
+    """How often sqlglot is asked to parse a text that is refused twice."""
+    with mock.patch.object(sqlglot, "parse", wraps=sqlglot.parse) as parse:
+        for _ in range(2):
+            refused(text)
+    return parse.call_count
+
+
+def trees_kept(texts: list[str]) -> int:
+    """How many of the trees that ``texts`` were parsed to are there when nobody asks any more."""
+    trees = []
+    for text in texts:
+        script = SQLScript(text, "postgresql")
+        told(script)
+        trees.append(weakref.ref(script.statements[0]._untouched()._parsed))
+        del script
+    gc.collect()
+    return sum(tree() is not None for tree in trees)
+
+
+def parses_in_turns(texts: list[str]) -> int:
+    """How often sqlglot is asked to parse for ``texts``, one after another and all of them again: as dashboards do."""
+    with mock.patch.object(sqlglot, "parse", wraps=sqlglot.parse) as parse:
+        for text in texts * 2:
+            told(SQLScript(text, "postgresql"))
     return parse.call_count
 
 
@@ -99,6 +132,7 @@ def not_rendered(text: str, error: type[Exception]) -> bool:
 
 
 texts = [CHART, WRITES, f"{CHART}; {WRITES}", "select 1; -- the end"]
+refused_at_first = refused(NO_SQL)
 fresh = [told(SQLScript(text, "postgresql")) for text in texts]
 remember_parses()
 first, again = ([told(SQLScript(text, "postgresql")) for text in texts] for _ in range(2))
@@ -118,12 +152,15 @@ facts = {
     "writes_when_changed": [writing.has_mutation(), "INSERT" in writing.format()],
     "copies": copies_of_a_chart(),
     "untouched": told(untouched) == fresh[0] and untouched.statements[0].get_limit_value() is None,
-    "refused": [refused("select from from where") for _ in range(2)],
+    "refused": [refused_at_first, *(refused(NO_SQL) for _ in range(2))],
+    "refusals": parses_of_what_is_none(NO_SQL + " or"),
     "asked_twice": parses_of([("select 41 as a", "postgresql")] * 2),
     "asked_with_and_without_line_end": parses_of(
         [("select 43 as a", "postgresql"), ("select 43 as a\n", "postgresql")]
     ),
     "asked_in_two_dialects": parses_of([("select 42 as a", "postgresql"), ("select 42 as a", "duckdb")]),
+    "asked_in_turns": parses_in_turns([f"select {number} as a" for number in range(IN_TURNS)]),
+    "trees_kept": trees_kept([f"select {number} as b" for number in range(3)]),
     "rendered": [rendered("{{ tenant }} {{ f(2) }}", tenant=t, f=lambda n, t=t: t * n) for t in ("a", "b", "a")],
     "filters_of_a_database": [rendered("{{ ['x'] | where_in }}", which) for which in ("one", "other")],
     "sandboxed": [not_rendered("{{ tenant.__class__.__mro__ }}", SecurityError) for _ in range(2)],

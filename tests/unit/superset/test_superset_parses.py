@@ -25,6 +25,14 @@ def test_the_same_text_is_parsed_once(facts: dict[str, Any]) -> None:
     assert facts["asked_with_and_without_line_end"] == 1
 
 
+def test_the_texts_of_all_dashboards_are_parsed_once_though_asked_in_turns(facts: dict[str, Any]) -> None:
+    assert facts["asked_in_turns"] == 400
+
+
+def test_what_a_text_was_parsed_to_is_let_go(facts: dict[str, Any]) -> None:
+    assert facts["trees_kept"] == 0
+
+
 def test_another_dialect_is_another_parse(facts: dict[str, Any]) -> None:
     assert facts["asked_in_two_dialects"] == 2
 
@@ -53,8 +61,15 @@ def test_a_chart_whose_query_nothing_changes_copies_no_tree(facts: dict[str, Any
     assert facts["copies"] == 0
 
 
-def test_what_cannot_be_parsed_is_refused_each_time(facts: dict[str, Any]) -> None:
-    assert facts["refused"] == [True, True]
+def test_what_cannot_be_parsed_is_refused_each_time_in_superset_s_words(facts: dict[str, Any]) -> None:
+    first, second, third = facts["refused"]
+    assert "Error parsing near" in first
+    assert "line': 1" in first
+    assert first == second == third
+
+
+def test_what_cannot_be_parsed_is_tried_once(facts: dict[str, Any]) -> None:
+    assert facts["refusals"] == 1
 
 
 def test_a_template_is_compiled_once_and_rendered_for_each(facts: dict[str, Any]) -> None:
