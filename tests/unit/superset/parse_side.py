@@ -6,6 +6,7 @@ Only ``superset.sql`` and Jinja are loaded, no application, database or server.
 import gc
 import json
 import sys
+import traceback
 import weakref
 from pathlib import Path
 from unittest import mock
@@ -70,6 +71,15 @@ def parses_of(texts: list[tuple[str, str]]) -> int:
         for text, engine in texts:
             SQLScript(text, engine)
     return parse.call_count
+
+
+def frames_of_a_refusal(text: str) -> int:
+    """How many frames the traceback of an error has."""
+    try:
+        SQLScript(text, "postgresql")
+    except SupersetParseError as error:
+        return len(traceback.extract_tb(error.__traceback__))
+    return 0
 
 
 def parses_of_what_is_none(text: str) -> int:
@@ -153,6 +163,7 @@ facts = {
     "copies": copies_of_a_chart(),
     "untouched": told(untouched) == fresh[0] and untouched.statements[0].get_limit_value() is None,
     "refused": [refused_at_first, *(refused(NO_SQL) for _ in range(2))],
+    "frames": [frames_of_a_refusal(NO_SQL) for _ in range(3)],
     "refusals": parses_of_what_is_none(NO_SQL + " or"),
     "asked_twice": parses_of([("select 41 as a", "postgresql")] * 2),
     "asked_with_and_without_line_end": parses_of(

@@ -68,8 +68,12 @@ def test_what_cannot_be_parsed_is_refused_each_time_in_superset_s_words(facts: d
     assert first == second == third
 
 
-def test_what_cannot_be_parsed_is_tried_once(facts: dict[str, Any]) -> None:
+def test_what_cannot_be_parsed_is_tried_once_and_each_who_asks_has_an_error_of_their_own(
+    facts: dict[str, Any],
+) -> None:
     assert facts["refusals"] == 1
+    first, second, third = facts["frames"]
+    assert first == second == third > 0, "what was raised before is in it"
 
 
 def test_a_template_is_compiled_once_and_rendered_for_each(facts: dict[str, Any]) -> None:
