@@ -47,19 +47,24 @@ class S3Wire(Wire):
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: int) -> None:
         parser = h11.Connection(h11.SERVER)
+        asked: list[h11.Request] = []
         while True:
             event = parser.next_event()
             if event is h11.NEED_DATA:
                 if parser.they_are_waiting_for_100_continue:
                     writer.write(parser.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
                 parser.receive_data(await reader.read(CHUNK))
+            elif isinstance(event, h11.Request):
+                asked.append(event)
             elif isinstance(event, h11.EndOfMessage):
                 break
             elif isinstance(event, h11.ConnectionClosed):
                 return
         body = f"<Error><Code>{NAMES[status]}</Code><Message>made by a test</Message></Error>".encode()
         headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body))), ("Connection", "close")]
-        for part in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+        # To HEAD the same answer, but for the body.
+        said = [] if asked[0].method == b"HEAD" else [h11.Data(data=body)]
+        for part in (h11.Response(status_code=status, headers=headers), *said, h11.EndOfMessage()):
             writer.write(parser.send(part) or b"")
         self.answered += 1
         self.met += 1

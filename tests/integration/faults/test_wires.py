@@ -150,6 +150,18 @@ def test_a_request_is_answered_in_the_servers_place(
     assert wire.answered == 1
 
 
+def test_who_asks_for_headers_alone_is_answered_without_a_body_and_let_go(wire: S3Wire, client: httpx.Client) -> None:
+    wire.answer(503)
+    answer = client.head(f"http://127.0.0.1:{wire.port}/bucket/key")
+    assert (answer.status_code, answer.text, answer.headers["Connection"]) == (503, "", "close")
+    with socket.create_connection(("127.0.0.1", wire.port), timeout=10) as connection:
+        connection.sendall(b"HEAD /bucket HTTP/1.1\r\nHost: s3\r\n\r\n")
+        said = b"".join(iter(lambda: connection.recv(4096), b""))  # until the wire closes it
+    assert said.startswith(b"HTTP/1.1 503")
+    assert said.endswith(b"\r\n\r\n")
+    assert wire.answered == 2
+
+
 def test_a_broken_answer_is_to_what_the_server_has_done(wire: S3Wire, client: httpx.Client, heard: list[bytes]) -> None:
     wire.break_answers()
     with pytest.raises(httpx.TransportError):
