@@ -11,7 +11,7 @@ reader. Whose rows a reader may see is decided anew each time.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import CodeType
 from typing import Any
 
@@ -54,7 +54,7 @@ class Own(SQLStatement):
 
     def __init__(self, kept: Kept) -> None:
         # Not Superset's own: it would parse, or look for the tables again.
-        vars(self).update(kept.attributes)
+        self.__dict__.update(kept.attributes)
         self.tables = set(kept.tables)
         self._kept = kept
         self._tree: Any = None
@@ -111,13 +111,16 @@ def remembered(split: Callable[[str, str], list[SQLStatement]]) -> Callable[[typ
     key of its cache before it is rendered, which it does not do for SQL.
     """
 
+    def again(script: str, engine: str, at: int) -> SQLStatement:
+        return split(script, engine)[at]
+
     @lru_cache(MOST_STATEMENTS)
     def kept(script: str, engine: str) -> list[Kept] | SupersetParseError:
         try:
             statements = split(script, engine)
         except SupersetParseError as error:
             return error.with_traceback(None)
-        return [Kept(statement, lambda at=at: split(script, engine)[at]) for at, statement in enumerate(statements)]
+        return [Kept(statement, partial(again, script, engine, at)) for at, statement in enumerate(statements)]
 
     def split_script(_cls: type, script: str, engine: str) -> list[SQLStatement]:
         if len(script) > LONGEST:

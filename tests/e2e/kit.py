@@ -22,7 +22,7 @@ VIEWS = tuple(mart.name for mart in MARTS if mart.event_types == ("page_view",))
 def watershed(env: Mapping[str, str], *words: str, seconds: float = 1800) -> subprocess.CompletedProcess[str]:
     """Run a ``watershed`` command against the test stack."""
     own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    argv = [WATERSHED, *words]
+    argv = [str(WATERSHED), *words]
     return subprocess.run(argv, env={**own, **env}, capture_output=True, text=True, check=False, timeout=seconds)
 
 
@@ -41,13 +41,13 @@ class Warehouse:
 
     def rows(self, query: str, *values: object) -> list[Row]:
         with psycopg.connect(self._dsn, autocommit=True) as connection:
-            cursor = connection.execute(query, values)  # type: ignore[arg-type]
+            cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
     def run(self, script: str, **values: object) -> None:
         """Run several statements in one transaction; ``values`` are literals in all of them."""
         with psycopg.ClientCursor(psycopg.connect(self._dsn)) as cursor:
-            cursor.execute(script, values)  # type: ignore[arg-type]
+            cursor.execute(script, values)
             cursor.connection.commit()
             cursor.connection.close()
 

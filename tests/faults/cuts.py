@@ -56,7 +56,12 @@ def _between(pair: Pair, name: str, break_it: Callable[[Wire], None], seconds: f
 def _of_s3(name: str, break_it: Callable[[S3Wire], None], seconds: float) -> Fault:
     def make(plant: Plant) -> End:
         wires = [wire for wire in _wiring(plant).wires.values() if isinstance(wire, S3Wire)]
-        return _broken(wires, lambda: [break_it(wire) for wire in wires])
+
+        def break_all() -> None:
+            for wire in wires:
+                break_it(wire)
+
+        return _broken(wires, break_all)
 
     # What is slow is late, and not broken.
     return Fault(f"s3: {name}", "pipeline", make, ("s3", "lander"), seconds, shown=name != "slow")

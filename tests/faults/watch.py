@@ -2,8 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+
+from stack.programs import Program
 
 Check = Callable[[], str | None]
 """Why something does not serve; None when it does."""
@@ -44,6 +46,11 @@ class Watch:
         self._judge = threading.Thread(target=self._note, name="watch", daemon=True)
         for thread in (*self._threads, self._judge):
             thread.start()
+
+    @classmethod
+    def of(cls, programs: Iterable[Program], names: Collection[str]) -> "Watch":
+        """A watch over those of a stack's ``programs``."""
+        return cls({program.name: program.not_ready for program in programs if program.name in names})
 
     def red(self) -> dict[str, str]:
         """What is red now, and why."""
