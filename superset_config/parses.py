@@ -119,7 +119,7 @@ def remembered(split: Callable[[str, str], list[SQLStatement]]) -> Callable[[typ
         try:
             statements = split(script, engine)
         except SupersetParseError as error:
-            return error.with_traceback(None)
+            return copy(error)  # which does not hold what was read, as its cause does
         return [Kept(statement, partial(again, script, engine, at)) for at, statement in enumerate(statements)]
 
     def split_script(_cls: type, script: str, engine: str) -> list[SQLStatement]:

@@ -102,6 +102,13 @@ def trees_kept(texts: list[str]) -> int:
     return sum(tree() is not None for tree in trees)
 
 
+def parsers_left(text: str) -> int:
+    """How many parsers, with all that they had read, are there when a text was refused."""
+    refused(text)
+    gc.collect()
+    return sum(isinstance(each, sqlglot.parser.Parser) for each in gc.get_objects())
+
+
 def parses_in_turns(texts: list[str]) -> int:
     """How often sqlglot is asked to parse for ``texts``, one after another and all of them again: as dashboards do."""
     with mock.patch.object(sqlglot, "parse", wraps=sqlglot.parse) as parse:
@@ -164,6 +171,7 @@ facts = {
     "untouched": told(untouched) == fresh[0] and untouched.statements[0].get_limit_value() is None,
     "refused": [refused_at_first, *(refused(NO_SQL) for _ in range(2))],
     "frames": [frames_of_a_refusal(NO_SQL) for _ in range(3)],
+    "parsers_left": parsers_left(NO_SQL + " and"),
     "refusals": parses_of_what_is_none(NO_SQL + " or"),
     "asked_twice": parses_of([("select 41 as a", "postgresql")] * 2),
     "asked_with_and_without_line_end": parses_of(

@@ -33,6 +33,10 @@ def test_what_a_text_was_parsed_to_is_let_go(facts: dict[str, Any]) -> None:
     assert facts["trees_kept"] == 0
 
 
+def test_what_was_read_of_a_text_that_is_refused_is_let_go(facts: dict[str, Any]) -> None:
+    assert facts["parsers_left"] == 0
+
+
 def test_another_dialect_is_another_parse(facts: dict[str, Any]) -> None:
     assert facts["asked_in_two_dialects"] == 2
 
