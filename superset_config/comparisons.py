@@ -31,33 +31,28 @@ def so_far(
     falls into counts in proportion: the running hour is compared with as much of another. Nothing is 0. Of a family
     without hours, days that are touched count whole. ``counted`` is referred to once, so that Postgres leaves out of it
     what a chart does not show: distinct users, which cost a hundred times what the sums do.
+    Of a span that ends within an hour, that hour is apart, with its weight: so sketches are merged once. A day that
+    begins within it begins its part, too: no day is read by its hours that is whole.
 
     :param measures: the decimals that each is rounded to, by name; ``distinct`` is merged from sketches instead
-    :param more: further columns of the mart for ``part_rows``, whose part 'with' has the hour of ``until`` whole
+    :param more: further columns of the mart for ``part_rows``, where the hour of ``until`` is whole
     """
     listed = ", ".join(["tenant", *keys])
-    of_part = ", ".join(["s.tenant", *(f"s.{key}" for key in keys), "s.part"])
+    of_part = ", ".join(["s.tenant", *(f"s.{key}" for key in keys), "s.weight"])
     names = [*measures, *([distinct] if distinct else [])]
     columns = [*measures, *([distinct, f"{distinct}_sketch"] if distinct else []), *more]
     rows = span_rows(family, columns, condition, ("parts", "s.since", "s.until"), of_part)
     counted = (
-        merged("part_rows", f"{listed}, part", tuple(measures), distinct)
+        merged("part_rows", listed, tuple(measures), distinct, weight="weight")
         if distinct
-        else f"select {listed}, part, {', '.join(f'sum({name}) as {name}' for name in measures)}"
-        f" from part_rows group by {listed}, part"
-    )
-    apart = ",\n            ".join(
-        f"max({name}) filter (where part = '{part}') as {name}_{part}" for name in names for part in ("with", "without")
+        else f"select {listed}, {', '.join(f'sum(weight * {name}) as {name}' for name in measures)}"
+        f" from part_rows group by {listed}"
     )
     shown = ",\n        ".join(
-        f"round(coalesce(c.{name}_without, 0) + w.part_of_hour * (coalesce(c.{name}_with, 0) -"
-        f" coalesce(c.{name}_without, 0)), {measures.get(name, 0)}) as {name}"
-        for name in names
+        f"round(coalesce(c.{name}, 0)::numeric, {measures.get(name, 0)}) as {name}" for name in names
     )
     return f"""parts as (
-    select {listed}, 'with' as part, since, until from wanted
-    union all
-    select {listed}, 'without', since, date_trunc('hour', until, 'UTC') from wanted where not running
+    {_parts(family, listed)}
 ),
 part_rows as (
     {rows}
@@ -69,21 +64,33 @@ so_far as (
     select
         {", ".join(["w.tenant", *(f"w.{key}" for key in keys)])},
         {shown}
+    from wanted as w
+    left join counted as c using ({listed})
+)"""
+
+
+def _parts(family: str, listed: str) -> str:
+    """A ``select`` of each span of ``wanted`` (``listed``, since, until, weight), the hour that it ends in apart."""
+    if family_of(family).hour is None:
+        return f"select {listed}, since, until, 1.0 as weight from wanted"
+    return f"""select {listed}, p.since, p.until, p.weight
     from (
         select
-            *,
-            case when running or until = date_trunc('hour', until, 'UTC') then 1
-            else (date_part('epoch', until - date_trunc('hour', until, 'UTC')) / 3600)::numeric end as part_of_hour
-        from wanted
-    ) as w
-    left join (
-        select
-            {listed},
-            {apart}
-        from counted
-        group by {listed}
-    ) as c using ({listed})
-)"""
+            w.*, date_trunc('hour', w.until, 'UTC') as hour,
+            greatest(
+                w.since, date_trunc('hour', w.until, 'UTC'), calendar.period_start('day', w.until, z.time_zone)
+            ) as apart
+        from wanted as w
+        inner join newest as z using (tenant)
+    ) as s
+    cross join lateral (
+        select s.since, s.until, 1.0 as weight where s.running or s.until = s.hour
+        union all
+        select s.since, s.apart, 1.0 where not s.running and s.until > s.hour
+        union all
+        select s.apart, s.until, (date_part('epoch', s.until - s.hour) / 3600)::numeric
+        where not s.running and s.until > s.hour
+    ) as p"""
 
 
 def compared(

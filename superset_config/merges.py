@@ -19,7 +19,13 @@ NO_DURATION = -2_147_483_648
 QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
 
 
-def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str = "visitors") -> str:
+def merged(
+    rows: str,
+    keys: str,
+    sums: Sequence[str] = PAGE_VIEWS,
+    distinct: str = "visitors",
+    weight: str | None = None,
+) -> str:
     """A ``select`` of ``keys`` and the measures of the CTE ``rows``, one row per key; ``distinct`` from its sketches.
 
     A visitor in two of the rows counts once. Of a single row they are what the mart says, exact for closed days. Of
@@ -30,12 +36,29 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
     and hashes are hashed or sorted together, and seldom need a disk. That a key's rows are found among those of all
     does not take keys times rows, they are set apart in `GROUPS` first. Materialized, all of this is done once,
     whatever Postgres makes of the join; grouped by the number, not at all for a chart that shows only sums.
+
+    :param weight: a column of ``rows`` in (0, 1]: by how much each counts. A visitor counts by the greatest of those of
+        their rows: whoever came in a whole hour and in part of another, once.
     """
     sketch = f"{distinct}_sketch"
-    summed = ", ".join(f"sum({name}) as {name}" for name in sums)
+    weighed = f"{weight} * " if weight else ""
+    carried, floating = (f", {weight}", f", {weight}::double precision") if weight else ("", "")
+    summed = ", ".join(f"sum({weighed}{name}) as {name}" for name in sums)
+    if weight:
+        counted = f"""select sum(d.{weight})
+                    from (
+                        select max(u.{weight}) as {weight}
+                        from (select unnest(s.{sketch}) as h, s.{weight} from apart as s where s.number = o.number) as u
+                        where o.theta is null or u.h <= o.theta
+                        group by u.h
+                    ) as d"""
+    else:
+        counted = f"""select count(distinct u.h)
+                    from (select unnest(s.{sketch}) as h from apart as s where s.number = o.number) as u
+                    where o.theta is null or u.h <= o.theta"""
     return f"""with numbered as materialized (
         select
-            {keys}, {", ".join(sums)}, {distinct}, {sketch},
+            {keys}, {", ".join(sums)}, {distinct}, {sketch}{carried},
             dense_rank() over (order by {keys}) as number,
             count(*) over (partition by {keys}) as parts,
             min({sketch}[{SKETCH_SIZE}]) over (partition by {keys}) as theta
@@ -46,14 +69,13 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
         from generate_series(0, {GROUPS - 1}) as g (remainder)
         cross join lateral (
             with apart as materialized (
-                select number, theta, {sketch} from numbered where parts > 1 and number % {GROUPS} = g.remainder
+                select number, theta, {sketch}{floating} from numbered
+                where parts > 1 and number % {GROUPS} = g.remainder
             )
             select
                 o.number,
                 (
-                    select count(distinct u.h)
-                    from (select unnest(s.{sketch}) as h from apart as s where s.number = o.number) as u
-                    where o.theta is null or u.h <= o.theta
+                    {counted}
                 ) as n
             from (select number, min(theta) as theta from apart group by number) as o
         ) as k
@@ -67,7 +89,7 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
         end as {distinct}
     from (
         select
-            number, {keys}, {summed}, min(theta) as theta, min(parts) as parts, min({distinct}) as {distinct}
+            number, {keys}, {summed}, min(theta) as theta, min(parts) as parts, min({weighed}{distinct}) as {distinct}
         from numbered group by number, {keys}
     ) as b
     left join (
@@ -75,7 +97,7 @@ def merged(rows: str, keys: str, sums: Sequence[str] = PAGE_VIEWS, distinct: str
     ) as v using (number)"""
 
 
-def quantiles(rows: str, keys: str, condition: str = "true") -> str:
+def quantiles(rows: str, keys: str) -> str:
     """A ``select`` of ``keys`` and p50, p95, p99 (milliseconds) of the CTE ``rows``, from its ``duration_sketch``.
 
     The same numbers as `sketch.quantile` of `sketch.merge_buckets` (within 1 %), but the buckets are added by one
@@ -98,7 +120,6 @@ def quantiles(rows: str, keys: str, condition: str = "true") -> str:
                     case when e.key = 'zero' then {NO_DURATION} else e.key::integer end as bucket,
                     sum(e.value::bigint)::bigint as n
                 from {rows} cross join lateral jsonb_each_text(duration_sketch) as e
-                where {condition}
                 group by {keys}, e.key
             ) as counted
         ) as cumulated

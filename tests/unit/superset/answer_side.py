@@ -22,13 +22,14 @@ app = create_app()
 from superset import jinja_context
 from superset.common import query_actions
 from superset.models.core import Database
+from superset.security.manager import SupersetSecurityManager
 from superset.sql.parse import SQLScript
 from superset.utils import rls
 
+from superset_config import within_answer
 from superset_config.parses import KeptTemplates, remember_templates
-from superset_config.within_answer import ask_once
 
-asked: dict[str, list[object]] = {"rules": [], "schema": [], "currency": []}
+asked: dict[str, list[object]] = {"datasets": [], "rules": [], "schema": [], "currency": [], "everything": []}
 
 
 def rules(table: Any, _database: Any, _catalog: Any) -> list[str]:
@@ -43,22 +44,40 @@ def schema(_database: Any, catalog: str | None) -> str:
 
 def currency(**known: Any) -> str:
     asked["currency"].append(known["filters"])
-    return f"{g.user.get_id()} {known['filters']}"
+    return f"{g.user.get_id()} {[each['val'] for each in known['filters']]}"
+
+
+def datasets(database: Any) -> frozenset[object]:
+    asked["datasets"].append(database.id)
+    return frozenset([("marts", "one"), ("marts", "other"), ("else", "third")])
+
+
+def everything(_manager: Any) -> bool:
+    asked["everything"].append(g.user.get_id())
+    return bool(g.user.get_id() == "a")
 
 
 rls.get_predicates_for_table = rules
+within_answer._datasets = datasets
 Database.get_default_schema = schema
 query_actions.detect_currency = currency
-ask_once()
+SupersetSecurityManager.can_access_all_databases = everything
+within_answer.ask_once()
 remember_templates()
 
 warehouse, dataset = Database(id=1, sqlalchemy_uri="postgresql://"), SimpleNamespace(uid="1", currency_code_column="c")
 warehouse.get_default_catalog = lambda: None
+manager = SimpleNamespace()
 
 
-def answer(filters: list[str]) -> list[object]:
-    """What Superset does for one query of a chart: the SQL under its rules, the schema, the currency of amounts."""
-    script = SQLScript("select a from one union all select a from other", "postgresql")
+def of(*values: object, column: str = "c", op: str = "IN") -> dict[str, object]:
+    """A filter of a query."""
+    return {"col": column, "op": op, "val": list(values)}
+
+
+def answer(filters: list[dict[str, object]]) -> list[object]:
+    """What Superset does for one query of a chart: its SQL under its rules, the schema, the currency, who sees all."""
+    script = SQLScript("select a from one union all select a from other union all select a from third", "postgresql")
     rls.apply_rls(warehouse, None, "marts", script.statements[0])
     query = SimpleNamespace(filter=filters, granularity=None, from_dttm=None, to_dttm=None, extras={})
     context = SimpleNamespace(form_data={"currency_format": {"symbol": "AUTO"}})
@@ -66,10 +85,11 @@ def answer(filters: list[str]) -> list[object]:
         script.format(),
         warehouse.get_default_schema(None),
         query_actions._detect_currency(context, query, dataset),
+        SupersetSecurityManager.can_access_all_databases(manager),
     ]
 
 
-def requested(user: str, *queries: list[str]) -> list[list[object]]:
+def requested(user: str, *queries: list[dict[str, object]]) -> list[list[object]]:
     """The answers to a request with ``queries``."""
     with app.test_request_context():
         g.user = SimpleNamespace(get_id=lambda: user)
@@ -85,19 +105,25 @@ def counted() -> dict[str, int]:
 
 
 facts: dict[str, object] = {}
-facts["first"], facts["first_asked"] = requested("a", ["x"], ["x"]), counted()
-facts["of_two_filters"], facts["of_two_filters_asked"] = requested("a", ["x"], ["y"]), counted()
-facts["of_another"], facts["of_another_asked"] = requested("b", ["x"]), counted()
+x, y = [of("EUR", "USD")], [of("EUR", "INR")]
+facts["first"], facts["first_asked"] = requested("a", x, x), counted()
+facts["of_two_filters"], facts["of_two_filters_asked"] = requested("a", x, y), counted()
+facts["of_another"], facts["of_another_asked"] = requested("b", x), counted()
+facts["of_one_currency"] = [answered[2] for answered in requested("a", [of("t", column="tenant"), of("INR")])]
+facts["of_one_currency_asked"] = counted()
+not_one = [[], [of("INR", column="tenant")], [of("INR", op="NOT IN")], [of("(all)")], [of(None)], [of()]]
+facts["not_of_one"] = [answered[2] for answered in requested("a", *not_one)]
+counted()
 with app.test_request_context():
     found = []
     for person in ("a", "b"):
         g.user = SimpleNamespace(get_id=lambda person=person: person)
-        found.append(answer(["x"]))
+        found.append(answer(x))
 facts["of_two_people_in_one"], _ = found, counted()
 with app.app_context():
     g.user = SimpleNamespace(get_id=lambda: "a")
-    answer(["x"])
-    answer(["x"])
+    answer(x)
+    answer(x)
 facts["outside_of_requests_asked"] = counted()
 with app.app_context():
     processor = jinja_context.BaseTemplateProcessor(database=mock.MagicMock())

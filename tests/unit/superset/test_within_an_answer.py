@@ -6,8 +6,10 @@ import pytest
 
 from tests.unit.superset.conftest import SideFacts
 
-EACH_TWICE = {"rules": 4, "schema": 2, "currency": 2}
-"""Of two queries over two tables."""
+ONCE = {"datasets": 1, "rules": 2, "schema": 1, "currency": 1, "everything": 1}
+"""Of two datasets, over which there may be rules; a third table is none of this schema's."""
+X, Y = "[['EUR', 'USD']]", "[['EUR', 'INR']]"
+"""The filters of the queries."""
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +19,16 @@ def facts(side_facts: SideFacts) -> dict[str, Any]:
 
 
 def test_two_queries_of_a_chart_ask_as_much_as_one_and_get_the_same(facts: dict[str, Any]) -> None:
-    assert facts["first_asked"] == {"rules": 2, "schema": 1, "currency": 1}
+    assert facts["first_asked"] == ONCE
     first, second = facts["first"]
     assert first == second
     sql, *rest = first
     assert sql.count("tenant = 'a'") == 2
-    assert rest == ["of a", "a ['x']"]
+    assert rest == ["of a", f"a {X}", True]
 
 
 def test_another_filter_may_be_another_currency(facts: dict[str, Any]) -> None:
-    assert [answer[-1] for answer in facts["of_two_filters"]] == ["a ['x']", "a ['y']"]
+    assert [answer[2] for answer in facts["of_two_filters"]] == [f"a {X}", f"a {Y}"]
     assert facts["of_two_filters_asked"]["currency"] == 2
 
 
@@ -35,7 +37,7 @@ def test_nothing_is_known_from_one_request_to_the_next(facts: dict[str, Any]) ->
     [[sql, *rest]] = facts["of_another"]
     assert "tenant = 'a'" not in sql
     assert sql.count("tenant = 'b'") == 2
-    assert rest == ["of b", "b ['x']"]
+    assert rest == ["of b", f"b {X}", False]
 
 
 def test_who_acts_as_somebody_else_within_a_request_gets_their_rules(facts: dict[str, Any]) -> None:
@@ -45,7 +47,24 @@ def test_who_acts_as_somebody_else_within_a_request_gets_their_rules(facts: dict
 
 
 def test_outside_of_a_request_everything_is_asked_each_time(facts: dict[str, Any]) -> None:
-    assert facts["outside_of_requests_asked"] == EACH_TWICE
+    assert facts["outside_of_requests_asked"] == {
+        "datasets": 6,
+        "rules": 4,
+        "schema": 2,
+        "currency": 2,
+        "everything": 2,
+    }
+
+
+def test_amounts_of_one_chosen_currency_are_of_it_and_nobody_is_asked(facts: dict[str, Any]) -> None:
+    assert facts["of_one_currency"] == ["INR"]
+    assert facts["of_one_currency_asked"]["currency"] == 0
+
+
+def test_what_leaves_more_than_one_currency_or_none_is_asked(facts: dict[str, Any]) -> None:
+    assert facts["not_of_one"] == [
+        f"a {each}" for each in ("[]", "[['INR']]", "[['INR']]", "[['(all)']]", "[[None]]", "[[]]")
+    ]
 
 
 def test_superset_renders_with_templates_that_are_kept(facts: dict[str, Any]) -> None:
