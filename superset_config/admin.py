@@ -111,7 +111,7 @@ class Admin:
         if known is not None:
             elsewhere = {name for name in known.roles if name.startswith(OF_TENANT)} - set(roles)
             if elsewhere or "Admin" in known.roles:
-                raise SupersetError(f"{username} is in use ({', '.join(known.roles)}): choose another name with --user")
+                raise SupersetError(f"{username} is in use ({', '.join(known.roles)}): choose another name")
         return known
 
     def ensure_person(self, username: str, email: str, roles: Sequence[str], password: str) -> bool:

@@ -71,15 +71,17 @@ so_far as (
 
 def _parts(family: str, listed: str) -> str:
     """A ``select`` of each span of ``wanted`` (``listed``, since, until, weight), the hour that it ends in apart."""
-    if family_of(family).hour is None:
+    marts = family_of(family)
+    if marts.hour is None:
         return f"select {listed}, since, until, 1.0 as weight from wanted"
+    midnight = "calendar.period_start('day', w.until, z.time_zone)"
+    if marts.day is None:  # hours alone: none is cut at midnight, unless the span ends there
+        midnight = f"case when w.until = {midnight} then w.until end"
     return f"""select {listed}, p.since, p.until, p.weight
     from (
         select
             w.*, date_trunc('hour', w.until, 'UTC') as hour,
-            greatest(
-                w.since, date_trunc('hour', w.until, 'UTC'), calendar.period_start('day', w.until, z.time_zone)
-            ) as apart
+            greatest(w.since, date_trunc('hour', w.until, 'UTC'), {midnight}) as apart
         from wanted as w
         inner join newest as z using (tenant)
     ) as s

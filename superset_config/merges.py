@@ -38,7 +38,8 @@ def merged(
     whatever Postgres makes of the join; grouped by the number, not at all for a chart that shows only sums.
 
     :param weight: a column of ``rows`` in (0, 1]: by how much each counts. A visitor counts by the greatest of those of
-        their rows: whoever came in a whole hour and in part of another, once.
+        their rows: whoever came in a whole hour and in part of another, once. Of full sketches the hashes below theta
+        are summed, which are n - 1.
     """
     sketch = f"{distinct}_sketch"
     weighed = f"{weight} * " if weight else ""
@@ -49,7 +50,7 @@ def merged(
                     from (
                         select max(u.{weight}) as {weight}
                         from (select unnest(s.{sketch}) as h, s.{weight} from apart as s where s.number = o.number) as u
-                        where o.theta is null or u.h <= o.theta
+                        where o.theta is null or u.h < o.theta
                         group by u.h
                     ) as d"""
     else:
@@ -85,7 +86,7 @@ def merged(
         case
             when b.parts = 1 then b.{distinct}
             when b.theta is null then coalesce(v.n, 0)
-            else round((v.n - 1) / (b.theta / {HASH_RANGE}))
+            else round({"v.n" if weight else "(v.n - 1)"} / (b.theta / {HASH_RANGE}))
         end as {distinct}
     from (
         select

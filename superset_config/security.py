@@ -18,12 +18,13 @@ from sqlalchemy.engine.url import URL, make_url
 from superset.errors import ErrorLevel, SupersetError, SupersetErrorType
 from superset.exceptions import SupersetSecurityException
 from superset.security import SupersetSecurityManager
-from superset.utils.core import QuerySource
+from superset.utils.core import QuerySource, RowLevelSecurityFilterType
 
 from superset_config import lake
 from superset_config.connections import keep_open
 from superset_config.own_work import is_own_work
 from superset_config.tenancy import NoTenantError, Sight, role_of, sight
+from superset_config.within_answer import once
 from warehouse import tenant_login
 
 KEPT: Final = "watershed_sight"
@@ -72,15 +73,18 @@ class WatershedSecurityManager(SupersetSecurityManager):
         return sight(role.name for role in self.get_user_roles())
 
     def get_rls_cache_key(self, datasource: Any) -> list[str]:
-        """Superset's key, and what the person sees as of which publication.
+        """Superset's key, and what the person sees as of which publication, under which rules.
 
-        Without the first, an answer over a dataset that no rule covers would be one tenant's, shown to another.
+        Without the first, an answer over a dataset that no rule covers would be one tenant's, shown to another. Without
+        the last, one over a mart that somebody made a rule for would be of whom it does not bind: Superset reads what a
+        dataset's SQL is of before it is rendered, when it is no SQL yet.
         """
         try:
             seen = self.sight()
         except NoTenantError as error:
             raise _refused(str(error)) from error
-        return [*super().get_rls_cache_key(datasource), seen.key, PUBLICATIONS.newest(seen)]
+        of_table = super().get_rls_cache_key(datasource)
+        return [*of_table, *_rules(self, datasource.database_id), seen.key, PUBLICATIONS.newest(seen)]
 
     def raise_for_access(self, *args: Any, **kwargs: Any) -> None:
         """As Superset's, and what another tenant's people made by hand is refused, however it is addressed."""
@@ -120,6 +124,32 @@ class WatershedSecurityManager(SupersetSecurityManager):
         users = self.user_model
         mine = users.roles.any(self.role_model.name == role_of(seen.tenant))
         return select(users.id).where(mine)
+
+
+def _rules_of_person(manager: WatershedSecurityManager, database_id: int) -> list[str]:
+    """The rules, over whatever table of the database, that bind the person at work."""
+    # Its models want the application before they are loaded.
+    from superset.connectors.sqla.models import (  # noqa: PLC0415
+        RLSFilterRoles,
+        RLSFilterTables,
+        RowLevelSecurityFilter,
+        SqlaTable,
+    )
+
+    rule = RowLevelSecurityFilter
+    mine = [role.id for role in manager.get_user_roles()]
+    names_me = rule.id.in_(select(RLSFilterRoles.c.rls_filter_id).where(RLSFilterRoles.c.role_id.in_(mine)))
+    regular = rule.filter_type == RowLevelSecurityFilterType.REGULAR  # for the roles named; else for the others
+    tables = (
+        select(RLSFilterTables.c.rls_filter_id)
+        .join(SqlaTable, SqlaTable.id == RLSFilterTables.c.table_id)
+        .where(SqlaTable.database_id == database_id)
+    )
+    found = manager.session.query(rule.id, rule.group_key, rule.clause).filter(rule.id.in_(tables), regular == names_me)
+    return [repr(tuple(each)) for each in found.order_by(rule.id)]
+
+
+_rules = once(_rules_of_person, lambda _manager, database_id: database_id)
 
 
 def _refused(message: str) -> SupersetSecurityException:

@@ -41,10 +41,10 @@ def once(ask: Callable[..., Any], key: Callable[..., object]) -> Callable[..., A
 def of_datasets(
     ask: Callable[..., list[str]], datasets: Callable[[Any], Collection[object]]
 ) -> Callable[..., list[str]]:
-    """``ask`` for the rules of a table, of a database, which only a dataset can have.
+    """``ask`` for the rules of a table of a database, which only a dataset can have.
 
     The reviewed datasets have no catalog, those that people make have the database's only one. Superset does not look
-    for the rules of the latter in the SQL of the former; they are the same table's.
+    for the rules of the latter in the SQL of the former; they are the same table's, which can have but one dataset.
 
     :param datasets: the (schema, name) of each dataset of a database, whatever its catalog
     """
@@ -53,8 +53,7 @@ def of_datasets(
     def rules(table: Any, database: Any, default_catalog: str | None) -> list[str]:
         if (table.schema, table.table) not in datasets(database):
             return []
-        named = table.qualify(catalog=default_catalog)
-        return ask(table, database, default_catalog) or ask(named, database, default_catalog)
+        return ask(table.qualify(catalog=default_catalog), database, default_catalog)
 
     return rules
 
@@ -66,10 +65,9 @@ def of_filter(detect: Callable[..., str | None]) -> Callable[..., str | None]:
     def detected(**asked: Any) -> str | None:
         column = asked["datasource"].currency_code_column
         for each in asked["filters"] or ():
-            if each["col"] == column and each["op"] == "IN" and len(each["val"]) == 1:
-                [value] = each["val"]
-                if CURRENCY.fullmatch(str(value)):
-                    return str(value)
+            match each:
+                case {"col": name, "op": "IN", "val": [str(value)]} if name == column and CURRENCY.fullmatch(value):
+                    return value
         return detect(**asked)
 
     return detected

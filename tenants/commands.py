@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from collector.keys import KeysError
+from superset_config.access import Access
 from superset_config.admin import Admin
 from superset_config.rest import SupersetError
 from tenants.create import Made, NewPerson, add_person, create_tenant
@@ -152,16 +153,8 @@ def _person(name: str, user: str | None, email: str | None, role: Role, invite: 
 
 
 def _say_person(made: Made, as_json: bool) -> None:
-    console = _console(as_json)
-    if made.password:
-        console.print(f"{made.user} logs in with, shown this once:\n{made.password}", highlight=False, soft_wrap=True)
-    elif made.link and made.link.url:
-        words = f"no mail server is set; give {made.user} this link, good for {made.link.hours:.0f} h and once:"
-        console.print(f"{words}\n{made.link.url}", highlight=False, soft_wrap=True)
-    elif made.link:
-        console.print(f"{made.user} was sent a link, good for {made.link.hours:.0f} h", highlight=False)
-    else:
-        console.print(f"{made.user} was there; a new password: `watershed superset reset-password {made.user}`")
+    given = Access(str(made.user), made.user_made, made.password, made.link)
+    _console(as_json).print(given.words(), highlight=False, soft_wrap=True)
 
 
 def _console(as_json: bool) -> Console:

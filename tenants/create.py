@@ -1,11 +1,11 @@
 """Make a tenant, or complete one that was made in part: each step finds what is there and adds what is not."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from collector.keys import KeyFile, KeyKind
+from superset_config.access import give_access
 from superset_config.admin import Admin, Link
 from superset_config.tenancy import role_of
 from tenants.settings import TenantSettings
@@ -99,10 +99,5 @@ def add_person(
 
 
 def _give_access(superset: Admin, made: Made, person: NewPerson, invite: bool) -> None:
-    password = secrets.token_urlsafe(18)
-    roles = [person.role, role_of(made.tenant)]
-    made.user_made = superset.ensure_person(person.username, person.email, roles, password)
-    if made.user_made and invite:
-        made.link = superset.link(person.username, "invitation", mail=True)
-    elif made.user_made:
-        made.password = password
+    given = give_access(superset, person.username, person.email, [person.role, role_of(made.tenant)], invite)
+    made.user_made, made.password, made.link = given.made, given.password, given.link

@@ -20,6 +20,8 @@ NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 DAY = datetime(2026, 11, 18, tzinfo=UTC)
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 MONTH = datetime(2026, 11, 1, tzinfo=UTC)
+LEVELS = 45
+"""Steps from a level to the next that are tested to add up: from minutes to hours, days, weeks, months, ever."""
 
 
 def test_page_views_reach_every_mart(warehouse: Warehouse) -> None:
@@ -222,7 +224,21 @@ def test_dbt_data_tests_and_unit_tests_pass(warehouse: Warehouse) -> None:
     for mart in MARTS:
         assert warehouse.rows(f"select count(distinct tenant) from marts_build.{mart.name}", role="GATE") == [(2,)]
     done = run_dbt(warehouse.dbt_settings, ["test"])
-    assert len(done.seconds) >= 16
+    levels = {name for name in done.seconds if name.startswith("sums_to_")}
+    assert len(levels) == LEVELS, sorted(levels)
+    # What does not add up is found, and of hours that are waiting for a build nothing is said.
+    for table, measure in (("marts_build.region_weekly", "page_views"), ("intermediate.int_sales_hourly", "revenue")):
+        name = table.partition(".")[2]
+        warehouse.rows(f"update {table} set {measure} = {measure} + 1", role="DBT")
+        with pytest.raises(DbtFailed, match=f"sums_to_{name}"):
+            run_dbt(warehouse.dbt_settings, ["test", "--select", f"test_name:sums_to,{name}"])
+        warehouse.rows(f"update {table} set {measure} = {measure} - 1", role="DBT")
+    warehouse.load_rows("signup", [{**row, "signups": 2} for row in of_every_type("a", minutes[2])["signup"]])
+    select = ["--select", "test_name:sums_to,int_signups_hourly"]
+    run_dbt(warehouse.dbt_settings, ["test", *select])
+    warehouse.rows("delete from ledger.unpublished")
+    with pytest.raises(DbtFailed, match="sums_to_int_signups_hourly"):
+        run_dbt(warehouse.dbt_settings, ["test", *select])
 
 
 def test_marts_have_the_columns_of_their_models(warehouse: Warehouse) -> None:

@@ -105,26 +105,40 @@ def test_who_came_only_in_the_hour_that_a_span_ends_in_counts_by_its_part(marts:
     assert day[-1] == 2, "of a single row, too"
 
 
-def test_full_sketches_of_the_hour_that_a_span_ends_in_are_estimated_by_its_part(marts: Marts) -> None:
-    marts.fresh("t", "2026-11-25 10:00")  # it is 10:30
+@pytest.mark.parametrize(
+    ("before", "complete", "expected"),
+    [
+        (8, datetime(2026, 11, 25, 10, 30, tzinfo=UTC), 80_000 + 40_000 / 2),
+        (10, datetime(2026, 11, 25, 10, 0, 1, tzinfo=UTC), 120_000 / 3600),
+    ],
+)
+def test_full_sketches_of_the_hour_that_a_span_ends_in_are_estimated_by_its_part(
+    marts: Marts, before: int, complete: datetime, expected: float
+) -> None:
+    """Of 120,000 visitors, 80,000 are in one row and 80,000 in another, of the hour that runs, as the first may be."""
+    marts.fresh("t", "2026-11-25 10:00", complete)
     marts.add("region_daily", "DE", "2026-11-24", 1, [1])
     marts.connection.execute("select setseed(0.5)")
     marts.connection.execute(
         """
         with v as (select (random() * 9223372036854774784)::bigint as h, i from generate_series(1, 120000) as i),
-        r as (select 8 as hour, h from v where i <= 80000 union all select 10, h from v where i > 40000)
+        r as (
+            select 'FR' as region, %s as hour, h from v where i <= 80000
+            union all select 'DE', 10, h from v where i > 40000
+        )
         insert into pg_temp.region_hourly (
             tenant, region, period_start, page_views, visitors, bot_page_views, visitors_sketch
         )
         select
-            't', 'DE', '2026-11-24 00:00+00'::timestamptz + hour * interval '1 hour', count(*), 80000, 0,
+            't', region, '2026-11-24 00:00+00'::timestamptz + hour * interval '1 hour', count(*), 80000, 0,
             (array_agg(h order by h))[:%s]
-        from r group by hour
+        from r group by region, hour
         """,
-        (SKETCH_SIZE,),
+        (before, SKETCH_SIZE),
     )
-    day = {row["position"]: row["visitors"] for row in marts.rows("page_views_totals", scope=["Day so far"])}
-    assert float(day[-1]) == pytest.approx(80_000 + 40_000 / 2, rel=0.02)
+    rows = marts.rows("page_views_totals", scope=["Day so far"], region_name=["Germany", "France"])
+    day = {row["position"]: row["visitors"] for row in rows}
+    assert float(day[-1]) == pytest.approx(expected, rel=0.02)
 
 
 def test_a_day_that_ends_within_the_last_hour_of_a_span_counts_whole(marts: Marts) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from collector.keys import KeyFile
 from stack.rooms import WATERSHED
-from superset_config.rest import Superset, SupersetError
+from superset_config.admin import Admin
+from superset_config.rest import Superset, SupersetError, SupersetSettings
 from tests.integration.superset.conftest import as_user
 
 
@@ -81,3 +82,32 @@ def test_what_cannot_be_done_is_one_line_that_says_why(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not Path(env["KEYS_FILE"]).exists(), "no key of a tenant that was not made"
+
+
+@pytest.mark.parametrize(
+    ("role", "roles"),
+    [
+        ("viewer", ["All tenants", "Business viewer"]),
+        ("analyst", ["All tenants", "Analyst"]),
+        ("operator", ["Operator"]),
+    ],
+)
+def test_who_sees_all_tenants_is_let_in_by_a_command(
+    env: Mapping[str, str], admin_settings: SupersetSettings, name: str, role: str, roles: list[str]
+) -> None:
+    argv = [WATERSHED, "superset", "add-user", name, "--role", role]
+    first, again = (subprocess.run(argv, env=env, capture_output=True, text=True, check=True) for _ in range(2))
+    Superset(as_user(env, name, first.stdout.splitlines()[-1])).close()
+    assert "was there" in again.stdout
+    with Admin(admin_settings) as admin:
+        [person] = [each for each in admin.people() if each.username == name]
+        admin.deactivate(person)
+    assert list(person.roles) == roles
+
+
+def test_a_tenant_s_person_is_not_let_see_all_by_that_command(env: Mapping[str, str], name: str) -> None:
+    answer(run(env, "create", name))
+    argv = [WATERSHED, "superset", "add-user", name, "--role", "operator"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"Tenant {name}" in done.stderr

@@ -1,8 +1,9 @@
 """What one tenant's people are never shown of another's, by whichever of Superset's ways they ask."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -234,26 +235,48 @@ def test_the_administrator_sees_every_tenant(administrator: Superset, homes: Hom
         assert [row["page_name"] for row in rows] == [home.page]
 
 
+@contextmanager
+def ruled(administrator: Superset, database_id: int, mart: str, role: str) -> Iterator[None]:
+    """While somebody's own rule over a mart shows a role none of its rows."""
+    roles = {each["name"]: each["id"] for each in administrator.get("security/roles/")["result"]}
+    table = {"database": database_id, "schema": "marts", "table_name": mart}
+    dataset = administrator.send("POST", "dataset/", table)["id"]
+    try:
+        rule = {"name": f"of a test, {mart}", "filter_type": "Regular", "clause": "tenant = 'nobody'"}
+        made = administrator.send("POST", "rowlevelsecurity/", {**rule, "tables": [dataset], "roles": [roles[role]]})[
+            "id"
+        ]
+        try:
+            yield
+        finally:
+            administrator.send("DELETE", f"rowlevelsecurity/{made}")
+    finally:
+        administrator.send("DELETE", f"dataset/{dataset}")
+
+
 def test_a_rule_over_a_mart_reaches_the_datasets_that_read_it(
     administrator: Superset, homes: Homes, ids: dict[str, int], database_id: int
 ) -> None:
     """Somebody's own rule: whoever it is for is not shown by a chart what the table itself would not show them."""
     of_pages, mine = ids["charts/page_views/top_pages.yaml"], {"tenant": [homes[0].name]}
     assert administrator.chart_rows(of_pages, mine)
-    roles = {each["name"]: each["id"] for each in administrator.get("security/roles/")["result"]}
-    mart = {"database": database_id, "schema": "marts", "table_name": "page_daily"}
-    dataset = administrator.send("POST", "dataset/", mart)["id"]
-    try:
-        rule = {"name": "of a test", "filter_type": "Regular", "clause": "tenant = 'nobody'"}
-        rule |= {"tables": [dataset], "roles": [roles["Admin"]]}
-        made = administrator.send("POST", "rowlevelsecurity/", rule)["id"]
-        try:
-            assert administrator.chart_rows(of_pages, mine) == []
-        finally:
-            administrator.send("DELETE", f"rowlevelsecurity/{made}")
-    finally:
-        administrator.send("DELETE", f"dataset/{dataset}")
+    with ruled(administrator, database_id, "page_daily", "Admin"):
+        assert administrator.chart_rows(of_pages, mine) == []
     assert administrator.chart_rows(of_pages, mine)
+
+
+def test_an_answer_from_the_cache_is_of_nobody_whom_a_rule_over_a_mart_binds(
+    administrator: Superset, homes: Homes, ids: dict[str, int], database_id: int
+) -> None:
+    home, of_pages = homes[0], ids["charts/page_views/top_pages.yaml"]
+    asked = {**home.viewer.query(of_pages), "force": False}
+    assert home.viewer.answer(asked)
+    assert home.viewer.results(asked)[0]["is_cached"]
+    assert home.analyst.results(asked)[0]["is_cached"], "one tenant's people share what no rule tells apart"
+    with ruled(administrator, database_id, "page_daily", "Analyst"):
+        assert home.analyst.answer(asked) == []
+        assert home.viewer.answer(asked)
+    assert home.analyst.answer(asked)
 
 
 def login(env: Mapping[str, str], tenant: str) -> str:

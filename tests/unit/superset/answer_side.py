@@ -34,7 +34,7 @@ asked: dict[str, list[object]] = {"datasets": [], "rules": [], "schema": [], "cu
 
 def rules(table: Any, _database: Any, _catalog: Any) -> list[str]:
     asked["rules"].append(table.table)
-    return [f"tenant = '{g.user.get_id()}'"]
+    return [f"{table.catalog} = '{g.user.get_id()}'"]
 
 
 def schema(_database: Any, catalog: str | None) -> str:
@@ -52,8 +52,8 @@ def datasets(database: Any) -> frozenset[object]:
     return frozenset([("marts", "one"), ("marts", "other"), ("else", "third")])
 
 
-def everything(_manager: Any) -> bool:
-    asked["everything"].append(g.user.get_id())
+def everything(_manager: Any, permission: str, _view: str) -> bool:
+    asked["everything"] += ["all"] * (permission == "all_database_access")
     return bool(g.user.get_id() == "a")
 
 
@@ -61,13 +61,13 @@ rls.get_predicates_for_table = rules
 within_answer._datasets = datasets
 Database.get_default_schema = schema
 query_actions.detect_currency = currency
-SupersetSecurityManager.can_access_all_databases = everything
+SupersetSecurityManager.can_access = everything
 within_answer.ask_once()
 remember_templates()
 
 warehouse, dataset = Database(id=1, sqlalchemy_uri="postgresql://"), SimpleNamespace(uid="1", currency_code_column="c")
-warehouse.get_default_catalog = lambda: None
-manager = SimpleNamespace()
+warehouse.get_default_catalog = lambda: "whole"
+manager = SupersetSecurityManager.__new__(SupersetSecurityManager)
 
 
 def of(*values: object, column: str = "c", op: str = "IN") -> dict[str, object]:
@@ -85,7 +85,7 @@ def answer(filters: list[dict[str, object]]) -> list[object]:
         script.format(),
         warehouse.get_default_schema(None),
         query_actions._detect_currency(context, query, dataset),
-        SupersetSecurityManager.can_access_all_databases(manager),
+        manager.can_access_all_datasources(),
     ]
 
 
@@ -112,6 +112,7 @@ facts["of_another"], facts["of_another_asked"] = requested("b", x), counted()
 facts["of_one_currency"] = [answered[2] for answered in requested("a", [of("t", column="tenant"), of("INR")])]
 facts["of_one_currency_asked"] = counted()
 not_one = [[], [of("INR", column="tenant")], [of("INR", op="NOT IN")], [of("(all)")], [of(None)], [of()]]
+not_one += [[{"col": "c", "op": "IN", "val": "INR"}]]
 facts["not_of_one"] = [answered[2] for answered in requested("a", *not_one)]
 counted()
 with app.test_request_context():
