@@ -1,10 +1,13 @@
 """The tracker in a real browser: what it says of a visit, and what it leaves out."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.integration.collector.browser_kit import CHROMIUM, QUEUE, Shop, emptied
-from tests.integration.collector.harness import Broker
+from tests.integration.collector.browser_kit import CHROMIUM, PATIENCE, QUEUE, Shop, emptied, open_shop
+from tests.integration.collector.harness import REPO, Broker, CollectorProcess, wait_until
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 STORED = "localStorage.length + sessionStorage.length"
@@ -202,3 +205,24 @@ def test_without_crossorigin_a_view_is_sent_once_and_no_answer_is_read(
     page = shop.visit(context, "/blind")
     emptied(page)
     assert len(shop.arrived(since, "/blind", 1)) == 1
+
+
+def test_an_event_of_one_s_own_arrives_once_its_contract_lets_browsers_send_it(
+    broker: Broker, context: BrowserContext, tmp_path: Path
+) -> None:
+    contracts = tmp_path / "contracts"
+    shutil.copytree(REPO / "contracts", contracts)
+    signup = contracts / "signup" / "v1.schema.json"
+    signup.write_text(signup.read_text().replace('"browser": false', '"browser": true'))
+    collector = CollectorProcess(broker.login, tmp_path, {"CONTRACTS_DIR": str(contracts)})
+    since = broker.ends("events.signup")
+    with open_shop(collector, broker) as shop:
+        shop.attributes = 'crossorigin data-views="off"'
+        page = shop.visit(context, "/joined")
+        data = "{user_id: 'u-1', region: 'DE', plan: 'free', channel: 'organic'}"
+        event_id = page.evaluate(f"watershed.track('signup', {data})")
+        emptied(page)
+        wait_until(lambda: broker.read("events.signup", since), PATIENCE, "the sign-up")
+    (message,) = broker.read("events.signup", since)
+    assert (message["event_id"], message["data"]["plan"]) == (event_id, "free")
+    assert collector.stop() == 0
