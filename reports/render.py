@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from reports.read import Column, Day, Rows
 from runtime.spreadsheet import harmless
+from warehouse.marts import NO_NUMBERS
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1d2733 }
@@ -24,9 +26,15 @@ p.preliminary { background: #fff3d6; padding: .5rem .8rem }
 """
 
 
+APART = {"ranked_by": "way to rank", "currency": "currency"}
+"""Dimensions across which nothing compares, and what the page calls one."""
+FIRST = {"app_daily": "purchases"}
+"""By mart: the measure of most interest, where it is not the first column of numbers."""
+
+
 def shown(rows: Rows) -> list[Column]:
     """The columns that people read: not the tenant and the period, which the title says, and no sketches."""
-    return [c for c in rows.columns if c.name not in ("tenant", "period_start") and not c.name.endswith("_sketch")]
+    return [c for c in rows.columns if c.name not in ("tenant", "period_start") and not c.name.endswith(NO_NUMBERS)]
 
 
 def is_number(column: Column) -> bool:
@@ -34,12 +42,24 @@ def is_number(column: Column) -> bool:
     return column.sql_type.startswith(("bigint", "integer", "numeric", "double")) and not column.sql_type.endswith("[]")
 
 
-def ranked(rows: Rows) -> list[dict[str, Any]]:
-    """The rows, those with most of the first measure first."""
+def ranked(rows: Rows, top: int) -> list[dict[str, Any]]:
+    """The ``top`` best rows of each currency and way to rank: by rank where they have one, else the most first."""
     names = [c.name for c in rows.columns]
     measures = [c.name for c in shown(rows) if c.name not in rows.mart.key and is_number(c)]
     found = [dict(zip(names, row, strict=True)) for row in rows.rows]
-    return sorted(found, key=lambda r: -(r[measures[0]] or 0)) if measures else found
+    if "rank" in measures:
+        found.sort(key=lambda row: row["rank"])
+    elif measures:
+        most = FIRST.get(rows.mart.name, measures[0])
+        found.sort(key=lambda row: -(row[most] or 0))
+    lists: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in found:
+        lists[tuple(row[name] for name in _apart(rows))].append(row)
+    return [row for _, each in sorted(lists.items()) for row in each[:top]]
+
+
+def _apart(rows: Rows) -> list[str]:
+    return [name for name in APART if name in rows.mart.key]
 
 
 def page(day: Day, tenants: Sequence[str], top: int) -> str:
@@ -71,12 +91,15 @@ def _section(rows: Rows, top: int) -> list[str]:
         return [*lines, "<p>Nothing on this day.</p>"]
     heads = "".join(f"<th{' class=n' * number[c.name]}>{escape(c.name.replace('_', ' '))}</th>" for c in columns)
     lines += ["<table>", f"<tr>{heads}</tr>"]
-    for row in ranked(rows)[:top]:
+    best = ranked(rows, top)
+    for row in best:
         cells = (f"<td{' class=n' * number[c.name]}>{escape(_word(row[c.name]))}</td>" for c in columns)
         lines.append(f"<tr>{''.join(cells)}</tr>")
     lines.append("</table>")
-    if len(rows.rows) > top:
-        lines.append(f"<p>The first {top} of {len(rows.rows):,}; all of them are in {rows.mart.name}.csv.</p>")
+    if len(best) < len(rows.rows):
+        each = " and ".join(APART[name] for name in _apart(rows))
+        of = f"each {each}, of {len(rows.rows):,} in all" if each else f"{len(rows.rows):,}"
+        lines.append(f"<p>The first {top} of {of}; all of them are in {rows.mart.name}.csv.</p>")
     return lines
 
 
@@ -98,7 +121,7 @@ def _plain(value: object) -> str:
 
 def table(rows: Rows) -> str:
     """One mart's rows of a day as CSV, without sketches; times in UTC, an empty field is null."""
-    columns = [c for c in rows.columns if not c.name.endswith("_sketch")]
+    columns = [c for c in rows.columns if not c.name.endswith(NO_NUMBERS)]
     at = {c.name: i for i, c in enumerate(rows.columns)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

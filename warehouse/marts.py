@@ -44,6 +44,9 @@ RANKED = ("ranked_by", "currency", "app_id")
 RANKS = ("app_created", "app_verified", "purchase")
 """What a rank is made from: purchases, and the app's name as last seen."""
 
+NO_NUMBERS = ("_sketch", "_by_hour")
+"""How columns end that no person reads: what numbers merge from, and how a day's count grew."""
+
 MARTS = (
     Mart("page_views_hourly", VIEWS, "hour", ()),
     Mart("page_views_daily", VIEWS, "day", ()),

@@ -15,22 +15,22 @@ from warehouse.marts import Grain, Mart
 
 DAY = date(2026, 3, 1)
 START = datetime(2026, 3, 1, tzinfo=UTC)
-REVENUE = Mart("some_daily", ("purchase",), "day", ("currency",))
+PLANS = Mart("some_daily", ("purchase",), "day", ("plan",))
 COLUMNS = (
     Column("tenant", "text"),
-    Column("currency", "text"),
+    Column("plan", "text"),
     Column("period_start", "timestamp with time zone"),
     Column("revenue", "numeric(38,4)"),
     Column("buyers", "bigint"),
     Column("buyers_sketch", "bigint[]"),
 )
 ROWS = Rows(
-    REVENUE,
+    PLANS,
     COLUMNS,
     [
-        ("acme", "EUR", START, Decimal("12.5000"), 2, [1, 2]),
+        ("acme", "team", START, Decimal("12.5000"), 2, [1, 2]),
         ("acme", "<b>", START, Decimal("1234.0000"), 1, [3]),
-        ("other", "USD", START, None, 1, [4]),
+        ("other", "free", START, None, 1, [4]),
     ],
 )
 
@@ -42,14 +42,14 @@ def day(**complete: datetime | None) -> Day:
 def test_a_page_shows_one_tenants_numbers_the_greatest_first_and_no_sketches() -> None:
     page = render.page(day(), ["acme"], 20)
     assert page.index("1,234.0000") < page.index("12.5000")
-    assert "USD" not in page
+    assert "free" not in page
     assert "sketch" not in page
 
 
 def test_what_is_said_of_a_row_in_words_does_not_rank_it() -> None:
     columns = (*COLUMNS[:3], Column("app_name", "text"), *COLUMNS[3:])
     rows = [(*row[:3], name, *row[3:]) for row, name in zip(ROWS.rows, ("Zoo", None, "Ark"), strict=True)]
-    ranked = render.ranked(Rows(REVENUE, columns, rows))
+    ranked = render.ranked(Rows(PLANS, columns, rows), 20)
     assert [row["revenue"] for row in ranked] == [Decimal("1234.0000"), Decimal("12.5000"), None]
 
 
@@ -75,15 +75,15 @@ def test_a_long_table_is_cut_on_the_page_and_says_where_the_rest_is() -> None:
 def test_csv_has_every_row_of_the_tenant_as_it_is() -> None:
     text = render.table(ROWS.of_tenant("acme"))
     assert text.splitlines() == [
-        "tenant,currency,period_start,revenue,buyers",
-        "acme,EUR,2026-03-01T00:00:00+00:00,12.5000,2",
+        "tenant,plan,period_start,revenue,buyers",
+        "acme,team,2026-03-01T00:00:00+00:00,12.5000,2",
         "acme,<b>,2026-03-01T00:00:00+00:00,1234.0000,1",
     ]
 
 
 def test_what_users_named_is_no_formula_in_a_spreadsheet() -> None:
     names = ['=HYPERLINK("http://x")', "+1", "-1", "@sum", "\tx"]
-    rows = Rows(REVENUE, COLUMNS, [("acme", name, START, Decimal(-3), 2, [1]) for name in names])
+    rows = Rows(PLANS, COLUMNS, [("acme", name, START, Decimal(-3), 2, [1]) for name in names])
     found = list(csv.reader(io.StringIO(render.table(rows))))[1:]
     assert [row[1] for row in found] == [f"'{name}" for name in names]
     assert {row[3] for row in found} == {"-3"}, "a number is none"
@@ -105,7 +105,7 @@ def test_parquet_keeps_decimals_instants_sketches_and_nulls() -> None:
 
 
 def test_an_empty_day_is_a_file_with_columns_and_no_rows() -> None:
-    empty = Rows(REVENUE, COLUMNS, [])
+    empty = Rows(PLANS, COLUMNS, [])
     assert pq.read_table(io.BytesIO(render.parquet(empty))).column_names == [c.name for c in COLUMNS]
     assert len(render.table(empty).splitlines()) == 1
 
