@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import ConsoleMessage, Error, Page, Request, Response, TimeoutError, sync_playwright
 from pydantic import Field
 
-from runtime.settings import SettingsError
+from runtime.settings import Settings, SettingsError
 from superset_config.asked import chart_asking, tenants_asked
 from superset_config.placed import NoDashboard, charts_placed, meanings
 from superset_config.readable import unreadable
@@ -59,8 +59,8 @@ ALL_DRAWN = """([chart, drawn, spinner, missing, placed, title, empty, without])
 }"""
 
 
-class BrowserSettings(SupersetSettings):
-    """Where Superset is, who looks at it, and with which browser."""
+class ChromiumSettings(Settings):
+    """With which browser pages are looked at."""
 
     chromium_path: Path = Field(default=Path("chromium"), description="Chromium of the page tests and the pictures")
 
@@ -74,6 +74,10 @@ class BrowserSettings(SupersetSettings):
         if found is None:
             raise SettingsError(f"there is no {self.chromium_path}: install Chromium, or set CHROMIUM_PATH to one")
         return Path(found)
+
+
+class BrowserSettings(SupersetSettings, ChromiumSettings):
+    """Where Superset is, who looks at it, and with which browser."""
 
 
 class LogInError(Exception):

@@ -1,19 +1,36 @@
 """A site with the tracker on every page, a real browser, and what arrived in Kafka of a visit."""
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from runtime.settings import SettingsError
+from superset_config.screenshot import ChromiumSettings
 from tests.integration.collector.harness import BROWSER_KEY, Broker, CollectorProcess, wait_until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+def browser() -> Path | None:
+    """The Chromium of ``CHROMIUM_PATH``; None where nobody names one and none is on the PATH.
+
+    :raises SettingsError: the one that is named is not there: what was asked for is not skipped.
+    """
+    settings = ChromiumSettings.read()
+    try:
+        return settings.browser
+    except SettingsError:
+        if "chromium_path" in settings.model_fields_set:
+            raise
+        return None
+
+
+CHROMIUM = browser()
 AGENT = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 )
