@@ -18,8 +18,13 @@ from superset_config.queries import UnknownChart, query_context
 
 BUNDLE = Bundle.load()
 CHARTS = list(BUNDLE.of("charts"))
+TABLES = [chart for chart in CHARTS if chart.content["viz_type"] == "table"]
 DATASETS = list(BUNDLE.of("datasets"))
 DASHBOARDS = list(BUNDLE.of("dashboards"))
+FEW = {"cause", "complete_text", "currency", "event_type", "family", "scope", "service", "tenant"}
+"""What a table has a row for, where there are few: a search would take more room than it spares."""
+UNSEARCHED = {"charts/overview/top_apps.yaml"}
+"""A tile that is three wide, and leads to App store, which has the same apps with a search."""
 LEAST_DESCRIPTION = 60
 LEAST_GUIDANCE = 35
 ASKED = re.compile(r"filter_values\('(\w+)'")
@@ -116,6 +121,15 @@ def test_no_chart_has_a_metric_in_sql_of_its_own(chart: Asset) -> None:
     assert [each for each in asked if each is not None and not isinstance(each, str)] == []
     assert {"metric_2", "secondary_metric", "percent_metrics"} & {key for key in params if params[key]} == set()
     assert [each for each in params.get("adhoc_filters", []) if each["expressionType"] != "SIMPLE"] == []
+
+
+@pytest.mark.parametrize("chart", TABLES, ids=named)
+def test_a_table_of_more_rows_than_a_handful_can_be_searched(chart: Asset) -> None:
+    params = chart.content["params"]
+    # What a raw table lists is told by its first column.
+    a_row_for = set(params.get("groupby") or params["all_columns"][:1])
+    many = not (len(a_row_for) == 1 and a_row_for <= FEW)
+    assert params.get("include_search", False) == (many and chart.path not in UNSEARCHED)
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=named)
