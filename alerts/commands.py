@@ -29,7 +29,7 @@ def alerts() -> None:
 
 @app.command("check")
 def check_command(as_json: Json = False) -> None:
-    """Judge every alert once and tell what changed; run by Airflow each minute, or by hand."""
+    """Judge every alert once and tell what changed; run by Airflow every five minutes, or by hand."""
     settings = AlertSettings.read()
     try:
         done = check(settings.alerter_dsn, load_alerts(), settings.teller())
@@ -77,7 +77,7 @@ def report_command(
             typer.echo(json.dumps({"day": last.isoformat(), "sent": [], "because": without}))
         return
     try:
-        # Not above: the check of each minute needs no browser, and not every installation has one.
+        # Not above: the check every five minutes needs no browser, and not every installation has one.
         from alerts.report import REPORT_ERRORS, mail_reports  # noqa: PLC0415
     except ModuleNotFoundError as error:
         sys.stderr.write(

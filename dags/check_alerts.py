@@ -1,7 +1,8 @@
 """### check_alerts: the rules over the marts, every five minutes
 
-One task, `watershed alerts check`: it judges every rule of `alerts/definitions` over the marts (data not complete,
-server errors, revenue). A rule that is broken opens an incident and is mailed once; when it holds again, so is that.
+One task, `watershed alerts check`: it judges every rule of `alerts/definitions` over the marts (*Data are not
+complete*, *The books do not balance*, *Ids are used for two times*, *Too many server errors*, *Revenue is down*). A
+rule that is broken opens an incident and is mailed once; when it holds again, so is that.
 What is broken now: `./watershed alerts list`, or `ledger.incidents`.
 
 * **Nobody is told** while `SMTP_HOST` and `ALERTS_TO` are not set; incidents are kept all the same.

@@ -16,7 +16,7 @@ from stack.servers import postgres
 from stack.settings import StackSettings
 
 QUIET = ("check_alerts",)
-"""DAGs of which nothing is told: it looks at the marts each minute and makes nothing of them."""
+"""DAGs of which nothing is told: it looks at the marts every five minutes and makes nothing of them."""
 MORE_SECONDS = 2
 """What making an event may take beside sending it."""
 

@@ -22,6 +22,11 @@ def test_every_alert_has_a_runbook_that_exists() -> None:
         assert anchor in slugs, alert.name
 
 
+def test_the_page_of_its_dag_names_every_alert() -> None:
+    said = " ".join((REPO / "dags" / "check_alerts.py").read_text().split())
+    assert [alert.title for alert in load_alerts() if f"*{alert.title}*" not in said] == []
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
