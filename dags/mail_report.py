@@ -9,7 +9,7 @@ that the filter *Dates* reaches, as CSV.
   *preliminary*, and why, and there is no other of this day.
 * **Each report once**: what was sent is in `ledger.reports`, so a run can be cleared as often as one likes.
 * **Skipped**, with the reason in the log and in the task's result, where something that it needs is not there: a mail
-  server (`SMTP_HOST` and `ALERTS_TO`), Playwright (`make setup-dev`), a Chromium by the name `chromium` on the path.
+  server (`SMTP_HOST` and `ALERTS_TO`), Playwright (`make setup-dev`), a Chromium (`CHROMIUM_PATH`).
   Also where no report is due; what waits is named.
 * **Past days**: *Trigger → Backfill* of one hour of each day is enough. The picture is of now; the rows are of the day.
 * **Failed**: the log says of which tenant, and whether Superset, the dashboard or the mail server is the trouble. What

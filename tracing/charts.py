@@ -10,7 +10,7 @@ from contracts.model import OTHER, Contract
 from tracing.judge import Identity
 from tracing.key import mart_key, rollup_key
 from tracing.ledger import Connection
-from warehouse.marts import MARTS, Mart
+from warehouse.marts import MARTS, NO_NUMBERS, Mart
 
 _MOST = 200
 """Most rows of one mart that are told of; an event is in one, or in two where a mart ranks in two ways."""
@@ -95,7 +95,7 @@ def _period(connection: Connection, mart: Mart, minute: datetime, time_zone: str
 def _rows(
     connection: Connection, mart: Mart, tenant: str, start: datetime, key: Mapping[str, Sequence[str | int]]
 ) -> list[dict[str, Any]]:
-    """The rows without the columns that repeat tenant and period, and without sketches."""
+    """The rows without the columns that repeat tenant and period, and without what no person reads."""
     conditions = [sql.SQL("{} = any(%s)").format(sql.Identifier(name)) for name in key]
     query = sql.SQL("select * from {} where tenant = %s and period_start = %s and {} limit {}").format(
         sql.Identifier("marts", mart.name),
@@ -105,7 +105,7 @@ def _rows(
     rows = connection.execute(query, [tenant, start, *(list(values) for values in key.values())]).fetchall()
     hidden = ("tenant", "period_start")
     return [
-        {name: value for name, value in row.items() if name not in hidden and not name.endswith("_sketch")}
+        {name: value for name, value in row.items() if name not in hidden and not name.endswith(NO_NUMBERS)}
         for row in rows
     ]
 
