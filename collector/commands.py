@@ -164,7 +164,7 @@ def requeue(
 ) -> None:
     """Put messages that were set aside back into the spool; the running collector, or the next one, sends them."""
     state = SpoolSettings.read().collector_state_dir
-    letters = DeadLetters(state / "dead-letter")
+    letters = DeadLetters.of(state)
     chosen = [path for path in letters.files() if everything or path.name in (names or [])]
     unknown = sorted(set(names or []) - {path.name for path in chosen})
     if unknown or not (chosen or everything):

@@ -6,10 +6,13 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from collector.message import Message
 
 SUFFIX = ".json"
+BYTES = ".bin"
+"""Of a file with bytes of a damaged segment: no message, so nothing sends it again."""
 
 
 class DeadLetterDamaged(Exception):
@@ -21,6 +24,11 @@ class DeadLetters:
     """The folder. Its files are JSON: the message, Kafka's reason, and when it was set aside."""
 
     folder: Path
+
+    @classmethod
+    def of(cls, state: Path) -> Self:
+        """Those of a collector's state folder."""
+        return cls(state / "dead-letter")
 
     def put(self, message: Message, error: str, at: float) -> Path:
         """Keep a message durably; ``at`` in seconds since 1970. Blocks for the disk.
@@ -45,13 +53,17 @@ class DeadLetters:
     def keep_bytes(self, name: str, data: bytes) -> Path:
         """Keep bytes of a damaged segment durably. Blocks for the disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{name}.bin"
+        path = self.folder / f"{name}{BYTES}"
         durable_write(path, data)
         return path
 
     def files(self) -> list[Path]:
         """The messages set aside, oldest name first."""
         return sorted(self.folder.glob(f"*{SUFFIX}"))
+
+    def damaged(self) -> list[Path]:
+        """The damaged segments that :meth:`keep_bytes` kept, by name."""
+        return sorted(self.folder.glob(f"*{BYTES}"))
 
     def read(self, path: Path) -> tuple[Message, str]:
         """The message of a file, and why it was set aside.

@@ -46,7 +46,7 @@ class Housekeeping:
         self._settings, self._app, self._book = settings, app, book
         self._publisher, self._link, self._keys = publisher, link, keys
         self._topics = names(registry)
-        self._dead_letters = DeadLetters(settings.dead_letter_dir)
+        self._dead_letters = DeadLetters.of(settings.collector_state_dir)
         self._receipts = Receipts(
             book,
             publisher,

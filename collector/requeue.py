@@ -22,7 +22,7 @@ def status(state: Path) -> dict[str, Any]:
         folders.append(
             {"name": path.name, "owner": _owner(path), "waiting": max(0, end - cursor) if size else 0, "bytes": size}
         )
-    letters = DeadLetters(state / "dead-letter")
+    letters = DeadLetters.of(state)
     dead = []
     for path in letters.files():
         message, error = letters.read(path)

@@ -59,7 +59,7 @@ async def serve(settings: CollectorSettings) -> None:
     publisher = Publisher(
         link,
         folder,
-        DeadLetters(settings.dead_letter_dir),
+        DeadLetters.of(settings.collector_state_dir),
         publish_seconds=settings.collector_publish_seconds,
         window=settings.collector_spool_window,
         max_bytes=settings.collector_spool_max_bytes,

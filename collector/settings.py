@@ -115,8 +115,3 @@ class CollectorSettings(KafkaSettings):
     def receipts_dir(self) -> Path:
         """Folder of the counters, one file a process."""
         return self.collector_state_dir / "receipts"
-
-    @property
-    def dead_letter_dir(self) -> Path:
-        """Folder of messages that Kafka never takes, one file a message."""
-        return self.collector_state_dir / "dead-letter"

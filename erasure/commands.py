@@ -106,7 +106,7 @@ def _show(done: Forgotten, elsewhere: Sequence[Place], console: Console) -> None
         grid.add_row(one.table, f"{one.rows:,}", f"{one.files:,}", f"{one.to_count_anew:,}")
     console.print(grid)
     for place in elsewhere:
-        found = "" if place.messages is None else f"{place.messages:,} messages; "
+        found = "" if place.messages is None else f"{place.messages:,} {place.unit}; "
         console.print(f"{place.place}: {found}{place.what}", markup=False)
     if done.missing:
         console.print(

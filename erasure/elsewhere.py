@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from collector.dead_letter import DeadLetterDamaged, DeadLetters
+from collector.dead_letter import BYTES, DeadLetterDamaged, DeadLetters
 from collector.message import Message, decode
 from collector.spool_read import next_record, segments_of
 from collector.suppressed import Person
@@ -25,11 +25,15 @@ class Place:
     place: str
     messages: int | None
     what: str
+    unit: str = "messages"
+    """What was counted."""
 
 
 def places(settings: EraseSettings, registry: Registry, person: Person) -> list[Place]:
     """Every such place, also where nothing is."""
     state = settings.collector_state_dir
+    letters = DeadLetters.of(state)
+    damaged = [path.name for path in letters.damaged() if _says(path.read_bytes(), person)]
     return [
         Place(
             f"spool ({state / 'spool'})",
@@ -38,9 +42,15 @@ def places(settings: EraseSettings, registry: Registry, person: Person) -> list[
             " machines have spools of their own",
         ),
         Place(
-            f"dead letters ({state / 'dead-letter'})",
-            sum(_names(m, person) for m in _letters(DeadLetters(state / "dead_letters"))),
+            f"dead letters ({letters.folder})",
+            sum(_names(m, person) for m in _letters(letters)),
             "stay until somebody decides: `watershed spool requeue` sends them, and they land as tombstones",
+        ),
+        Place(
+            f"damaged segments of a spool ({letters.folder / f'*{BYTES}'})",
+            len(damaged),
+            f"are read by nothing and stay until somebody deletes them. With the id: {', '.join(damaged) or '-'}",
+            unit="files",
         ),
         Place("Kafka", None, _kafka(settings, registry)),
         Place("Redis", None, "holds no events. What a chart of Superset read of the lake itself is there for an hour"),
@@ -88,7 +98,17 @@ def _letters(letters: DeadLetters) -> Iterator[Message]:
 
 
 def _names(message: Message, person: Person) -> bool:
-    return names(person.id, message.value.decode("utf-8", "replace"), "utf-8")
+    return _says(message.value, person) or (message.topic == REJECTED and _refused(message.value, person))
+
+
+def _refused(value: bytes, person: Person) -> bool:
+    """Whether a rejection's body names somebody, which is base64 where it was no plain text."""
+    rejection = msgspec.json.decode(value)
+    return names(person.id, rejection["body"], rejection["body_encoding"])
+
+
+def _says(data: bytes, person: Person) -> bool:
+    return names(person.id, data.decode("utf-8", "replace"), "utf-8")
 
 
 def _kafka(settings: EraseSettings, registry: Registry) -> str:

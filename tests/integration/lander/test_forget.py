@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,9 @@ from pyarrow.fs import FileSelector, FileType
 from books.reconcile import reconcile
 from books.settings import BooksSettings
 from collector import suppressed
+from collector.dead_letter import DeadLetters
 from collector.land_events import keyed_hash
+from collector.message import Message
 from collector.suppressed import Person
 from contracts.registry import Registry
 from erasure.expire import finish
@@ -88,8 +91,18 @@ class Forgotten(Place):
         settings = self.stack.settings
         return databases(settings, secrets.load(settings.watershed_state / "secrets.json"), folder)
 
+    def set_aside(self, tenant: str, visitor: str) -> None:
+        """An event that Kafka did not take, among the collector's dead letters."""
+        data = {"region": "DE", "page_name": "/", "visitor_id": visitor}
+        event = self.world.message(tenant=tenant, data=data)
+        message = Message(
+            self.world.topic, tenant.encode(), json.dumps(event).encode(),
+            time.time_ns() // 1000, event["collector_id"], event["sequence"],
+        )  # fmt: skip
+        DeadLetters.of(self.collector.state).put(message, "tests", time.time())
+
     def files(self) -> Iterator[Piece]:
-        """What is on the collector's disk, spool included, and the landers' logs."""
+        """What is on the collector's disk, spool and dead letters included, and the landers' logs."""
         yield from files(self.world.folder)
 
 
@@ -219,6 +232,31 @@ def test_an_erasure_killed_at_every_step_and_asked_for_again_ends_as_one_that_wa
     gone = place.world.ledger("select gone_at is not null from ledger.erasures where tenant = %s", tenant)
     assert gone == [(True,)] * 2
     assert holding(marked, place.objects(), place.databases(tmp_path), place.files()) == []
+
+
+def test_dead_letters_of_somebody_forgotten_are_told_of_and_land_as_tombstones(
+    place: Forgotten, run_watershed: Callable[..., str]
+) -> None:
+    tenant, anna = place.tenant(), f"anna-{uuid.uuid4().hex}"
+    place.post(tenant, place.view(1, anna))
+    place.wait_for_rows(place.world.table, tenant, 1)
+    place.set_aside(tenant, anna)
+    assert "dead-letter" in {Path(name).parent.name for name in holding(anna, place.files())}
+
+    def told(*words: str) -> int:
+        asked = ("--visitor", anna, "--tenant", tenant, "--by", "tests", "--json")
+        said = json.loads(run_watershed(place.world, "forget", *asked, *words).splitlines()[-1])
+        (found,) = (one for one in said["elsewhere"] if one["place"].startswith("dead letters"))
+        return int(found["messages"])
+
+    assert (told(), told("--apply"), told()) == (1, 1, 1), "it is for somebody to decide"
+    place.collector.watershed("spool", "requeue", "--all")
+    assert told() == 0
+    rows = place.wait_for_rows(place.world.table, tenant, 2)
+    assert [(row["erased"], row["visitor_id"]) for row in rows] == [(True, None)] * 2
+    assert place.collector.stop() == 0
+    assert holding(anna, place.files()) == []
+    place.collector.start()
 
 
 def test_of_somebody_forgotten_no_store_has_the_id_and_every_count_stays(
