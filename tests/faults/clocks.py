@@ -32,8 +32,8 @@ which are refused (docs/collector.md)."""
 def why_not() -> str | None:
     """Why no clock can be set on this machine; None: it can."""
     if library() is None:
-        return "libfaketime is not here (`make setup-dev` installs it where there is a wheel): not made"
-    return None if shutil.which(COMPILER) else f"`{COMPILER}`, a compiler of C, is not here: not made"
+        return "libfaketime is not here (`make setup-dev` installs it where there is a wheel)"
+    return None if shutil.which(COMPILER) else f"`{COMPILER}`, a compiler of C, is not here"
 
 
 class Clocks:

@@ -25,7 +25,7 @@ FILLER = "filler"
 
 def why_not() -> str | None:
     """Why no disk can be mounted here; None: it can."""
-    return None if os.geteuid() == 0 else "only root can mount a disk of its own: not made"
+    return None if os.geteuid() == 0 else "only root can mount a disk of its own"
 
 
 class Disks:

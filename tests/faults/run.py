@@ -1,7 +1,8 @@
 """``make faults``: faults on a stack of its own, one after another, and on a cluster of brokers; all is written down.
 
 ``python -m tests.faults.run`` brings the stack up on its own ports and ends it again. Results go into
-docs/reliability.json after each fault, and from there into docs/reliability.md. Exits 1 when a promise was not kept.
+docs/reliability.json after each fault, and from there into docs/reliability.md. Exits 1 when a promise was not kept, or
+when a fault that was asked for was not made, but for those that this machine cannot make: these are named, and counted.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -40,6 +41,8 @@ from tests.ports import FAULTS_OFFSET
 PARTS = ("redis", "spark-connect", "collector", "lander")
 FEW = ("page_view", "purchase")
 """Types of events for the many faults to which it is all one how many there are: each costs time in every load."""
+TIME_OVER = "time was over (--seconds)"
+BROKEN_OFF = "what it is a part of broke off before"
 SETTLE = 240.0
 """Seconds for what was taken to be counted after a fault, before the auditor says that it is not."""
 
@@ -64,9 +67,13 @@ class Run:
         left: float = self.deadline - time.monotonic()
         return left
 
+    def asked(self, name: str) -> bool:
+        """Whether this fault was asked for."""
+        return not self.given.only or any(words in name for words in self.given.only)
+
     def wanted(self, name: str) -> bool:
-        """Whether this fault was asked for, and there is time."""
-        return self.left > 0 and (not self.given.only or any(words in name for words in self.given.only))
+        """Whether it was, and there is time."""
+        return self.left > 0 and self.asked(name)
 
     def say(self, verdict: Verdict) -> None:
         """Write a verdict down."""
@@ -144,7 +151,6 @@ def of_fitted(
     """Faults of a plant that something is fitted to, unless there is a reason why that cannot be."""
     faults = [fault for fault in faults if run.wanted(fault.name)]
     if not faults or why_not is not None:
-        sys.stdout.write("".join(f"faults: {fault.name}: {why_not}\n" for fault in faults))
         return
     Stack(run.settings).reset(_say)
     with fitting() as fitted, up(Plant(run.settings, fitted)) as plant:
@@ -168,10 +174,28 @@ def of_clocks(run: Run) -> None:
     of_fitted(run, skewed(SKEWED), lambda: contextlib.nullcontext(Clocks(run.settings)), clocks.why_not())
 
 
-def not_made() -> dict[str, str]:
+def cannot() -> dict[str, str]:
     """By name, the faults that this machine cannot make, and why."""
     kinds = ((full(OUTAGE), disks.why_not()), (skewed(SKEWED), clocks.why_not()))
-    return {fault.name: f": {why}" for faults, why in kinds if why is not None for fault in faults}
+    return {fault.name: why for faults, why in kinds if why is not None for fault in faults}
+
+
+def ended(asked: Iterable[str], found: Sequence[Verdict], unable: Mapping[str, str], otherwise: str) -> int:
+    """Say what of what was ``asked`` for was not made, and how many that are; gives the exit status.
+
+    ``unable`` says why of those that this machine cannot make, which is no failure; ``otherwise`` of any other.
+    """
+    made = {verdict.fault for verdict in found}
+    left = [name for name in asked if name not in made]
+    for name in left:
+        sys.stdout.write(f"faults: not made: {name}: {unable.get(name, otherwise)}\n")
+    missed = sum(name not in unable for name in left)
+    broken = sum(not verdict.held for verdict in found)
+    sys.stdout.write(
+        f"faults: {len(made)} made, {broken} broke a promise; {len(left)} not made: {missed} that could be, "
+        f"{len(left) - missed} that this machine cannot make\n"
+    )
+    return 1 if broken or missed else 0
 
 
 def of_brokers(run: Run) -> None:
@@ -200,11 +224,14 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help="where verdicts are written")
     given = parser.parse_args()
     if given.list:
-        left_out = not_made()
-        sys.stdout.write("".join(f"{name}{left_out.get(name, '')}\n" for name in names()))
+        unable = cannot()
+        sys.stdout.write("".join(f"{name}{_because(unable.get(name))}\n" for name in names()))
         return 0
     given.folder.mkdir(parents=True, exist_ok=True)
     run = Run(given)
+    asked = [name for name in names() if run.asked(name)]
+    if not asked:
+        parser.error("no fault has these words in its name; --list names them")
     rounds: tuple[Callable[[Run], None], ...] = (
         of_brokers,
         of_plant,
@@ -215,9 +242,11 @@ def main() -> int:
     )
     for one in rounds:
         one(run)
-    broken = [verdict.fault for verdict in run.found if verdict.findings]
-    sys.stdout.write(f"faults: {len(run.found)} made, {len(broken)} broke a promise\n")
-    return 1 if broken else 0
+    return ended(asked, run.found, cannot(), BROKEN_OFF if run.left > 0 else TIME_OVER)
+
+
+def _because(why: str | None) -> str:
+    return "" if why is None else f": not made here: {why}"
 
 
 def _say(part: str, what: str) -> None:
