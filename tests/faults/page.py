@@ -35,11 +35,15 @@ def results(kept: Mapping[str, Any], faults: Iterable[str]) -> str:
 
 
 def _row(found: Mapping[str, Any]) -> str:
-    numbers = [f"{found[name]:,}" for name in ("sent", "acknowledged", "unknown", "landed", "copies", "counted")]
+    numbers = [_number(found[name]) for name in ("sent", "acknowledged", "unknown", "landed", "copies", "counted")]
     times = [_seconds(found["red_after"]), _seconds(found["recovered_after"]), f"{found['bound']:g}"]
     words = [found["books"] or "-", found["checksums"] or "-", "held" if found["held"] else "**broken**"]
     cells = [found["fault"], found["date"], f"{found['seconds']:g}", *numbers, *times]
     return f"| {' | '.join([*cells, _seconds(found['caught_up_after']), *words])} |\n"
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
 def _seconds(value: float | None) -> str:

@@ -23,9 +23,11 @@ class Verdict:
     acknowledged: int = 0
     unknown: int = 0
     refused: int = 0
-    landed: int = 0
-    copies: int = 0
-    counted: int = 0
+    landed: int | None = None
+    """In the lake, and so are ``copies``; None: nobody looked, or there was no lake."""
+    copies: int | None = None
+    counted: int | None = None
+    """In the rollups; None as above."""
     red_after: float | None = None
     """None: over before anybody looked."""
     recovered_after: float | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stack.settings import REPO
-from tests.faults import catalogue, page
+from tests.faults import brokers, catalogue, page
 from tests.faults.verdict import RESULTS, Verdict, keep
 
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
@@ -40,6 +40,15 @@ def test_the_results_of_a_run_stay_beside_those_of_others(tmp_path: Path) -> Non
     }
 
 
+def test_of_three_brokers_alone_nothing_is_said_of_lake_rollups_and_books() -> None:
+    rows = [line for line in page.PAGE.read_text().splitlines() if line.startswith("| three brokers")]
+    assert len(rows) == len(brokers.NAMES)
+    for row in rows:
+        cells = dict(zip(page.COLUMNS, row.strip("| ").split(" | "), strict=True))
+        unseen = ("landed", "copies", "counted", "caught up after (s)", "books", "computed again")
+        assert {cells[name] for name in unseen} == {"-"}
+
+
 HELD = Verdict(
     "a", "broker", 15, sent=1000, red_after=2.5, recovered_after=3.0, bound=30, caught_up_after=20, books="balance"
 )
@@ -50,8 +59,12 @@ HELD = Verdict(
     [
         (HELD, ["| a | today | 15 | 1,000 |", "| 2.5 | 3 | 30 | 20 | balance |", "| held |"]),
         (Verdict("a", "broker", findings=["1 lost"]), ["**broken**", "- **a**: 1 lost"]),
+        (
+            Verdict("a", "broker", 8, sent=1000, acknowledged=1000),
+            ["| a | today | 8 | 1,000 | 1,000 | 0 | - | - | - |"],
+        ),
     ],
-    ids=["held", "broken"],
+    ids=["held", "broken", "not looked at"],
 )
 def test_a_verdict_is_told_as_it_is(tmp_path: Path, verdict: Verdict, words: list[str]) -> None:
     file = tmp_path / "results.json"
