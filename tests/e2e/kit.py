@@ -117,8 +117,8 @@ class Airflow:
         answer = self._http.patch(f"/api/v2/pools/{pool}", params={"update_mask": "slots"}, json=body)
         answer.raise_for_status()
 
-    def trigger(self, dag_id: str) -> str:
-        run_id: str = self.post(f"dags/{dag_id}/dagRuns", logical_date=None)["dag_run_id"]
+    def trigger(self, dag_id: str, logical_date: str | None = None) -> str:
+        run_id: str = self.post(f"dags/{dag_id}/dagRuns", logical_date=logical_date)["dag_run_id"]
         return run_id
 
     def state(self, dag_id: str, run_id: str) -> str:

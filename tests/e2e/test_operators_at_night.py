@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.kit import Airflow, Warehouse, send_page_view, watershed
 
@@ -31,6 +33,27 @@ def test_a_runs_page_says_what_it_did_in_numbers(
     )
     docs = f"[Data Docs]({env['DATA_DOCS_URL']})"
     warehouse.until("a build says it", lambda: says("build_marts", "**gate_marts**: expectations", docs, "published"))
+
+
+@pytest.mark.parametrize("dag_id", ["reconcile_books", "check_alerts", "audit_ids", "repair_rejects", "maintain_lake"])
+def test_what_no_event_waits_for_succeeds_on_the_whole_stack(
+    demo: dict[str, Any], airflow: Airflow, warehouse: Warehouse, dag_id: str
+) -> None:
+    """Each in its room, with the rights that it has there."""
+    began = datetime.now(UTC)
+    run_id = airflow.trigger(dag_id, f"{began:%Y-%m-%d}T00:30:00Z" if dag_id == "audit_ids" else None)
+    warehouse.until("it is over", lambda: airflow.state(dag_id, run_id) in {"success", "failed"}, 900)
+    assert airflow.state(dag_id, run_id) == "success"
+    if dag_id != "reconcile_books":
+        return
+    assert warehouse.one("select max(finished_at) >= %s from ledger.reconciliations", began)
+    acknowledged, nowhere, red = warehouse.rows(
+        "select sum(acknowledged), sum(unlanded + missing), count(*) filter (where closed and not balanced)"
+        " from marts.books_hourly where tenant = %s",
+        demo["tenant"],
+    )[0]
+    assert (nowhere, red) == (0, 0)
+    assert acknowledged > demo["page_views"]
 
 
 def test_past_days_are_reported_by_backfill_and_the_task_leads_to_the_page(

@@ -72,12 +72,17 @@ class Kept:
         self._consumer.close()
 
 
+NEIGHBOUR_SECONDS = 5.0
+"""docs/bad-input.md: 99 of 100 requests of another client are answered within."""
+
+
 class Neighbour:
     """Another client of the same collector, which sends one good event after another."""
 
     def __init__(self, url: str) -> None:
         self._url, self._stop = url, threading.Event()
-        self.statuses: list[int] = []
+        self.answers: list[tuple[int, float]] = []
+        """Of each event, the status and the seconds until it came."""
         self._thread = threading.Thread(target=self._send)
         self._thread.start()
 
@@ -85,8 +90,9 @@ class Neighbour:
         headers = {"Authorization": f"Bearer {NEIGHBOUR_KEY}"}
         with httpx.Client(timeout=60, headers=headers, trust_env=False) as client:
             while not self._stop.is_set():
-                answer = client.post(f"{self._url}/events", json=view(len(self.statuses)))
-                self.statuses.append(answer.status_code)
+                since = time.monotonic()
+                answer = client.post(f"{self._url}/events", json=view(len(self.answers)))
+                self.answers.append((answer.status_code, time.monotonic() - since))
                 self._stop.wait(0.01)
 
     def stop(self) -> None:
@@ -102,7 +108,7 @@ class Tried:
     kept: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     surplus: list[dict[str, Any]] = field(default_factory=list)
     growth: dict[str, int] = field(default_factory=dict)
-    neighbour: list[int] = field(default_factory=list)
+    neighbour: list[tuple[int, float]] = field(default_factory=list)
     log: list[dict[str, Any]] = field(default_factory=list)
     exit: int = -1
 
@@ -137,7 +143,7 @@ def tried(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> It
         for name, answers in hanging.items():
             result.answers[name], result.kept[name] = [answers.result()], []
     neighbour.stop()
-    result.neighbour = neighbour.statuses
+    result.neighbour = neighbour.answers
     result.surplus = kept.take(1, 2)
     kept.close()
     result.growth["the end"] = process.memory_info().rss - before
@@ -190,8 +196,11 @@ def test_hostile_requests_do_not_make_the_collector_grow(tried: Tried) -> None:
 
 
 def test_another_client_is_served_all_the_while(tried: Tried) -> None:
-    assert len(tried.neighbour) > 20
-    assert set(tried.neighbour) == {200}
+    """Not a measurement (benchmarks/hostile.py), but a request that holds up all others would be seen."""
+    assert len(tried.neighbour) > 100
+    assert {status for status, _ in tried.neighbour} == {200}
+    seconds = sorted(seconds for _, seconds in tried.neighbour)
+    assert seconds[len(seconds) * 99 // 100] < NEIGHBOUR_SECONDS, seconds[-5:]
 
 
 def test_secrets_are_not_logged(tried: Tried) -> None:

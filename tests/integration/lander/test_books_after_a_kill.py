@@ -81,6 +81,10 @@ def test_what_a_killed_collector_took_is_acknowledged_by_its_counters(
     world.wait_for("its successor tells what its counters say", lambda: told(world, first) == 7, 60)
     after = balanced(stack, world)
     assert after == {world.type: {"acknowledged": 5, "landed": 5, "minted": 5, "rejected": 1}, "": {"rejected": 1}}
+    # Refused as a whole, the request of nobody is booked as one; it has no number, and nothing of it is to land.
+    of_nobody = world.ledger("select rejected, rejected_unlanded from ledger.books where tenant = '' and rejected > 0")
+    assert of_nobody
+    assert {unlanded for _, unlanded in of_nobody} == {0}
 
 
 def told(world: World, collector_id: str) -> int | None:
