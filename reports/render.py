@@ -33,7 +33,7 @@ FIRST = {"app_daily": "purchases"}
 
 
 def shown(rows: Rows) -> list[Column]:
-    """The columns that people read: not the tenant and the period, which the title says, and no sketches."""
+    """The columns that people read: not the tenant and the period, which the title says, and no sketches or lists."""
     return [c for c in rows.columns if c.name not in ("tenant", "period_start") and not c.name.endswith(NO_NUMBERS)]
 
 
@@ -120,7 +120,7 @@ def _plain(value: object) -> str:
 
 
 def table(rows: Rows) -> str:
-    """One mart's rows of a day as CSV, without sketches; times in UTC, an empty field is null."""
+    """One mart's rows of a day as CSV, without sketches and lists; times in UTC, an empty field is null."""
     columns = [c for c in rows.columns if not c.name.endswith(NO_NUMBERS)]
     at = {c.name: i for i, c in enumerate(rows.columns)}
     out = io.StringIO()

@@ -9,12 +9,13 @@ from superset_config.admin import Admin, Link
 
 @dataclass(frozen=True)
 class Access:
-    """What was given to ``user``: nothing, where the account was there."""
+    """What was given to ``user``: where the account was there, the ``roles`` alone."""
 
     user: str
     made: bool
     password: str | None = None
     link: Link | None = None
+    roles: tuple[str, ...] = ()
 
     def words(self) -> str:
         """For whoever hands it on."""
@@ -25,7 +26,8 @@ class Access:
             return f"no mail server is set; give {self.user} this link, {until}:\n{self.link.url}"
         if self.link:
             return f"{self.user} was sent a link, good for {self.link.hours:.0f} h"
-        return f"{self.user} was there; a new password: `watershed superset reset-password {self.user}`"
+        roles = f", and is {' and '.join(self.roles)}" if self.roles else ""
+        return f"{self.user} was there{roles}; a new password: `watershed superset reset-password {self.user}`"
 
 
 def give_access(admin: Admin, user: str, email: str, roles: Sequence[str], invite: bool) -> Access:
@@ -37,5 +39,5 @@ def give_access(admin: Admin, user: str, email: str, roles: Sequence[str], invit
     password = secrets.token_urlsafe(18)
     made = admin.ensure_person(user, email, roles, password)
     if made and invite:
-        return Access(user, made, link=admin.link(user, "invitation", mail=True))
-    return Access(user, made, password if made else None)
+        return Access(user, made, link=admin.link(user, "invitation", mail=True), roles=tuple(roles))
+    return Access(user, made, password if made else None, roles=tuple(roles))

@@ -98,7 +98,7 @@ def test_who_sees_all_tenants_is_let_in_by_a_command(
     argv = [WATERSHED, "superset", "add-user", name, "--role", role]
     first, again = (subprocess.run(argv, env=env, capture_output=True, text=True, check=True) for _ in range(2))
     Superset(as_user(env, name, first.stdout.splitlines()[-1])).close()
-    assert "was there" in again.stdout
+    assert f"was there, and is {' and '.join(reversed(roles))};" in again.stdout
     with Admin(admin_settings) as admin:
         [person] = [each for each in admin.people() if each.username == name]
         admin.deactivate(person)
