@@ -461,16 +461,6 @@ def test_the_days_before_count_up_to_the_same_time_of_day(
     assert by_day[25] == (1000 if mart != "metric_hourly" else 10)
 
 
-def test_of_hours_alone_the_last_is_counted_in_part_whenever_a_day_begins_in_it(marts: Marts) -> None:
-    """In Kolkata it is ten past midnight, 18:40 UTC: two thirds of UTC's hour have gone by."""
-    complete = datetime(2026, 11, 25, 18, 40, tzinfo=UTC)
-    marts.fresh("t", "2026-11-25 18:00", complete, event_type="metric", time_zone="Asia/Kolkata")
-    for at, count in (("2026-11-16 09:00", 7), ("2026-11-18 18:00", 60), ("2026-11-25 18:00", 40)):
-        marts.put("metric_hourly", at, source="a", metric_type="cpu", samples=count, value_sum=count)
-    week = {row["position"]: row["samples"] for row in marts.rows("metrics_totals", scope=["Week so far"])}
-    assert week == {0: 40, -1: 7 + 40}
-
-
 def test_a_day_of_nothing_is_no_day_to_compare_with(marts: Marts) -> None:
     marts.fresh("t", "2026-11-25 10:00", event_type="metric")
     for day, count in ((16, 4), (25, 5)):
