@@ -66,8 +66,8 @@ rehearse: | $(WATERSHED) ## Whom a proposed contract would break: make rehearse 
 new-event: setup-dev ## Scaffold an event type: make new-event NAME=level_up
 	@$(WATERSHED) contracts new-event $(NAME)
 
-screenshots: setup-dev ## Take the pictures of the README from the running stack
-	@$(BIN)/python -m stack.screenshots
+screenshots: setup-dev ## Take the pictures of the README from the running stack (LOG=path: also of that access log)
+	@$(BIN)/python -m stack.screenshots $(if $(LOG),--log "$(LOG)")
 
 has-python:
 	@command -v "$(PYTHON)" >/dev/null || { echo "setup: $(PYTHON) is missing: install Python 3.11 to 3.13" >&2; exit 1; }

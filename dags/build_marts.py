@@ -13,6 +13,9 @@ a lost trigger heals. Five short tasks under one run id:
 
 A run that fails loses nothing: its claim is taken over by the next. What the gates found is in Data Docs and in
 `ledger.gate_results` under the run id, which each task's *Rendered Templates* show.
+
+**Nothing to backfill**: a run is of no period, it takes what is not published yet, of whatever day. Days anew from the
+lake are a backfill of `reprocess`, and every mart anew is `rebuild_marts`.
 """
 
 import os

@@ -5,6 +5,7 @@ drift from them. What the values cost and save was measured: ``docs/adr/0012-few
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import httpx
 
@@ -13,6 +14,7 @@ from stack.airflow_bootstrap import BIN, BOOTSTRAP, CORE_BIN, DAGS, bootstrap, d
 from stack.programs import Part, Program, Step, code
 from stack.settings import StackSettings
 
+SCHEDULER = "scheduler"
 KEEP_DAYS = 7
 """Days after which ``maintain_airflow`` deletes runs and task logs."""
 
@@ -60,6 +62,7 @@ def _own_settings(settings: StackSettings, secrets: Mapping[str, str]) -> dict[s
             # a scheduler looks at those of its own tasks only.
             "orphaned_tasks_check_interval": "30",
             "parsing_cleanup_interval": "300",
+            "scheduler_heartbeat_sec": "2",  # see SILENT
             # A task whose worker died is tried again after this, not after five minutes: nothing loads until then.
             "task_instance_heartbeat_timeout": "60",
             "task_queued_timeout": "120",
@@ -153,6 +156,13 @@ def command_line(
     return [str(BIN / "python"), "-m", "airflow", *words], variables(settings, secrets)
 
 
+SILENT = 8.0
+"""Seconds without a heartbeat after which the scheduler is said not to be ready, as nothing is loaded meanwhile.
+
+Airflow itself says so after thirty, and by that number it also takes tasks away from schedulers: it is not set lower.
+"""
+
+
 def _health(settings: StackSettings, component: str) -> Callable[[], str | None]:
     url = f"http://127.0.0.1:{settings.port('airflow')}/api/v2/monitor/health"
 
@@ -162,10 +172,18 @@ def _health(settings: StackSettings, component: str) -> Callable[[], str | None]
             answer.raise_for_status()
         except httpx.HTTPError as error:
             return f"{url}: {error or type(error).__name__}"
-        status = answer.json()[component]["status"]
-        return None if status == "healthy" else f"{url}: {component} is {status or 'not running'}"
+        told = answer.json()[component]
+        if told["status"] != "healthy":
+            return f"{url}: {component} is {told['status'] or 'not running'}"
+        if component == SCHEDULER and (silent := _seconds_since(told["latest_scheduler_heartbeat"])) > SILENT:
+            return f"{url}: {component} has given no sign for {silent:.0f} s"
+        return None
 
     return not_ready
+
+
+def _seconds_since(instant: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(instant)).total_seconds()
 
 
 def programs(settings: StackSettings, secrets: Mapping[str, str]) -> list[Program]:
@@ -191,7 +209,7 @@ def programs(settings: StackSettings, secrets: Mapping[str, str]) -> list[Progra
         program("api-server", "metadatabase", (), (BOOTSTRAP,)),
         program("dag-processor", "dag_processor", (), (server,), of_alerts(settings)),
         program("triggerer", "triggerer", ("--skip-serve-logs",), (server,)),
-        program("scheduler", "scheduler", ("--skip-serve-logs",), needed, more),
+        program("scheduler", SCHEDULER, ("--skip-serve-logs",), needed, more),
     ]
 
 

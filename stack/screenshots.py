@@ -1,18 +1,25 @@
 """``make screenshots``: the README's pictures, taken from the running stack in a headless Chromium.
 
+With ``LOG=path``, also that of an access log that `make demo LOG=path` has sent.
+
 Superset's dashboards are looked at by ``superset_config.screenshot``, which fails on an error or an empty chart.
 """
 
+import argparse
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 from pydantic import Field, SecretStr
 
 from cli.main import adopt_stack_environment
+from demo.access_log import tenant_of
+from demo.run import DemoError
 from runtime.settings import Settings
 from stack.settings import REPO
-from superset_config.screenshot import BROWSER_ARGUMENTS, BrowserSettings, look_at_all
+from superset_config.screenshot import BROWSER_ARGUMENTS, BrowserSettings, Look, look_at_all
 
 IMAGES = REPO / "docs" / "images"
 WIDTH, HEIGHT = 1440, 900
@@ -48,8 +55,24 @@ def _data_docs(page: Page, settings: PictureSettings) -> None:
     page.locator("table, a").first.wait_for()
 
 
+def _of_log(settings: BrowserSettings, tenant: str) -> list[Look]:
+    """The dashboard *Page views* of the access log's tenant."""
+    with tempfile.TemporaryDirectory() as folder:
+        looks = look_at_all(settings, Path(folder), tenant, WIDTH, HEIGHT, only=["page-views"])
+        for look in looks:
+            shutil.copy(look.picture, IMAGES / "access-log.png")
+    return looks
+
+
 def main() -> int:
     """Take every picture; 1 when a dashboard shows something wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--log", type=Path, help="an access log whose dashboard is taken, too")
+    log = parser.parse_args().log
+    try:
+        tenant = tenant_of(log) if log else None
+    except DemoError as error:
+        parser.error(str(error))
     adopt_stack_environment()
     settings = PictureSettings.read()
     browser_settings = BrowserSettings.read()
@@ -66,6 +89,7 @@ def main() -> int:
             page.close()
         browser.close()
     looks = look_at_all(browser_settings, IMAGES, "demo", WIDTH, HEIGHT)
+    looks += _of_log(browser_settings, tenant) if tenant else []
     wrong = [f"{look.slug}: {what}" for look in looks for what in look.wrong]
     sys.stdout.write("".join(f"{picture}\n" for picture in sorted(Path(IMAGES).glob("*.png"))))
     sys.stderr.write("".join(f"{line}\n" for line in wrong))

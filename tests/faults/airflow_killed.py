@@ -1,11 +1,12 @@
-"""Airflow's scheduler is killed while loads run and wait in its queue; all goes on without help."""
+"""Airflow's scheduler is killed while loads run and wait in its queue, and stopped; all goes on without help."""
 
 import time
 from collections.abc import Callable, Mapping
 
 import psutil
 
-from tests.faults.bout import RECOVERS, catch_up_within
+from tests.faults.bout import RECOVERS, End, Fault, catch_up_within, told
+from tests.faults.plant import Plant
 from tests.faults.scheduled import SETTLE, Scheduled
 from tests.faults.verdict import Verdict
 from tests.integration.lander.processes import wait_for
@@ -13,9 +14,12 @@ from tests.integration.lander.processes import wait_for
 SCHEDULER = "airflow-scheduler"
 RUNNING = "airflow-scheduler: kill -9 while a load runs"
 QUEUED = "airflow-scheduler: kill -9 with its workers, loads queued"
-NAMES = (RUNNING, QUEUED)
+STOPPED = f"{SCHEDULER}: SIGSTOP, SIGCONT"
+NAMES = (RUNNING, QUEUED, STOPPED)
 WAITING_RUNS = 2
 """Runs by hand that wait behind the one whose task is queued."""
+STOPPED_SECONDS = 60.0
+"""For which it is stopped: the task it had begun loses its worker's heartbeats for about as long as Airflow allows."""
 PATIENCE = 4.0
 """How many times its bound is waited for."""
 
@@ -44,7 +48,25 @@ def kill_while_queued(bout: Scheduled) -> Verdict:
     return _killed(QUEUED, bout, kill)
 
 
-FAULTS: Mapping[str, Callable[[Scheduled], Verdict]] = {RUNNING: kill_while_running, QUEUED: kill_while_queued}
+def stop(bout: Scheduled) -> Verdict:
+    """The scheduler and its workers stop in the middle of what they do, and go on a minute later."""
+
+    def make(plant: Plant) -> End:
+        family = plant.pause(SCHEDULER)
+        return lambda: plant.resume(family)
+
+    fault = Fault(STOPPED, "pipeline", make, (SCHEDULER,), STOPPED_SECONDS)
+    verdict = told(fault, bout.make(fault, patience=PATIENCE, pipeline=True))
+    known = bout.rest(SETTLE)
+    bout.judge_charts(known, verdict)
+    return verdict
+
+
+FAULTS: Mapping[str, Callable[[Scheduled], Verdict]] = {
+    RUNNING: kill_while_running,
+    QUEUED: kill_while_queued,
+    STOPPED: stop,
+}
 
 
 def _killed(name: str, bout: Scheduled, kill: Callable[[], list[str]]) -> Verdict:

@@ -14,7 +14,7 @@ from runtime.mail import Mail, Mailer, MailError
 from tests.integration.mail_sink import Sink, free_port
 
 MAIL = Mail(to=["ops@x.example"], subject="Numbers", text="plain")
-USER, PASSWORD = "watershed", "hush"  # noqa: S105 (of this server only)
+USER, PASSWORD = "watershed", "hush"
 
 
 class Guarded(Sink):

@@ -5,8 +5,10 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from stack import airflow, lineage, secrets
@@ -158,6 +160,22 @@ def test_a_process_that_does_not_answer_is_not_ready_and_says_where_it_was_asked
     reason = server.not_ready()
     assert reason is not None
     assert "/api/v2/monitor/health" in reason
+
+
+@pytest.mark.parametrize(("silent", "red"), [(1, ""), (9, "has given no sign for 9 s")])
+def test_a_scheduler_that_hangs_is_not_ready_before_airflow_itself_says_so(
+    settings: StackSettings, known: dict[str, str], monkeypatch: pytest.MonkeyPatch, silent: int, red: str
+) -> None:
+    last = (datetime.now(UTC) - timedelta(seconds=silent)).isoformat()
+    told = {
+        "scheduler": {"status": "healthy", "latest_scheduler_heartbeat": last},
+        "triggerer": {"status": "healthy", "latest_triggerer_heartbeat": last},
+    }
+    answer = httpx.Response(200, json=told, request=httpx.Request("GET", "http://airflow"))
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: answer)
+    asked = {program.name: program.not_ready for program in airflow.programs(settings, known)}
+    assert asked["airflow-triggerer"]() is None
+    assert (red in (asked["airflow-scheduler"]() or "")) if red else asked["airflow-scheduler"]() is None
 
 
 def test_the_pools_are_in_the_form_that_airflow_imports() -> None:
