@@ -68,8 +68,8 @@ class Warehouse:
         return " ".join(parts)
 
 
-def send_page_view(env: Mapping[str, str], tenant: str) -> None:
-    """One page view of ``tenant``, now, with a key of its own."""
+def send_page_view(env: Mapping[str, str], tenant: str) -> str:
+    """One page view of ``tenant``, now, with a key of its own; gives its id."""
     created = last_json(watershed(env, "keys", "create", "--tenant", tenant, "--kind", "server", "--json"))
     event = {
         "event_id": str(uuid.uuid4()),
@@ -80,6 +80,7 @@ def send_page_view(env: Mapping[str, str], tenant: str) -> None:
     authorised = {"Authorization": f"Bearer {created['key']}"}
     answer = httpx.post(f"{env['COLLECTOR_URL']}/events", json=event, headers=authorised, timeout=30)
     assert answer.status_code == httpx.codes.OK, answer.text
+    return str(event["event_id"])
 
 
 class Airflow:

@@ -9,9 +9,10 @@ import pytest
 from playwright.sync_api import Page, Request
 
 from superset_config.asked import chart_asking, question
+from superset_config.bundle import Bundle
 from superset_config.placed import charts_placed
 from superset_config.rest import Superset, SupersetSettings
-from superset_config.screenshot import CHART, TITLE, BrowserSettings, dashboard_url, logged_in
+from superset_config.screenshot import BrowserSettings, dashboard_url, logged_in
 from tests.integration.superset.conftest import Home
 
 SLUG = "page-views"
@@ -46,8 +47,7 @@ class Board:
 
     def cell(self, chart: str, text: str) -> None:
         """Click on a cell of a table."""
-        tile = self.page.locator(CHART).filter(has=self.page.locator(TITLE, has_text=chart))
-        tile.get_by_role("cell", name=text, exact=True).click()
+        self.page.locator(f"[data-test-chart-name='{chart}'] td", has_text=text).click()
 
 
 def asked_of(questions: list[dict[str, Any]], column: str) -> set[str]:
@@ -65,7 +65,8 @@ def asked_of(questions: list[dict[str, Any]], column: str) -> set[str]:
 
 @contextmanager
 def opened(settings: SupersetSettings, superset: Superset, tenant: str) -> Iterator[Board]:
-    names = {int(row["id"]): str(row["slice_name"]) for row in superset.by_uuid("chart").values()}
+    reviewed = {chart.uuid: chart.name for chart in Bundle.load().of("charts")}
+    names = {int(row["id"]): reviewed[each] for each, row in superset.by_uuid("chart").items() if each in reviewed}
     with logged_in(BrowserSettings(**settings.model_dump()), WIDTH, HEIGHT) as page:
         board = Board(page, names)
         page.on("request", board.heard)
