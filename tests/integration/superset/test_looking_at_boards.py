@@ -53,6 +53,11 @@ FAULTS = (
     Fault("2 charts are there, of 3", GOOD + TEXT, seconds=1),
     Fault("'Revenue' in chart 'Revenue' is cut off", NARROW + chart("<canvas></canvas>", "Revenue")),
     Fault("chart 'Wide' reaches from", GOOD + f'<div style="width: 9000px">{chart("<canvas></canvas>", "Wide")}</div>'),
+    Fault(
+        "the text 'How to read this page' is cut off",
+        GOOD + '<div class="dashboard-component-chart-holder" style="height: 40px; overflow: auto">'
+        '<p style="margin: 0; height: 60px">How to read this page</p></div>',
+    ),
     Fault("'+4 %' in chart 'Small' is set in 6 px", GOOD + chart(SMALL + "<canvas></canvas>", "Small")),
 )
 
