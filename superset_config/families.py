@@ -110,6 +110,26 @@ def family_rows() -> str:
     )
 
 
+def family_marts() -> str:
+    """The marts of the families that readers know, as rows of a `values` list: name, mart.
+
+    A family's are all that are made from the same event types.
+    """
+    return ", ".join(
+        literals([title, mart])
+        for title, name in TITLES.items()
+        for mart in sorted(
+            {
+                mart
+                for family in FAMILIES.values()
+                if family.event_types == FAMILIES[name].event_types
+                for mart in (family.hour, family.day, family.week, family.month)
+                if mart
+            }
+        )
+    )
+
+
 def _grain(grain: str | None) -> tuple[str, str]:
     if grain and grain not in GRAINS:
         raise MacroError(f"the marts hold no such time grain: {grain!r}")

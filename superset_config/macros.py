@@ -14,7 +14,15 @@ Every value that a reader can type goes through ``literals.py``: SQL is never bu
 from collections.abc import Callable
 
 from superset_config.comparisons import compared, each_day
-from superset_config.families import family_rows, grain_label, grain_mart, grain_step, grain_unit, views_of
+from superset_config.families import (
+    family_marts,
+    family_rows,
+    grain_label,
+    grain_mart,
+    grain_step,
+    grain_unit,
+    views_of,
+)
 from superset_config.literals import among, literals
 from superset_config.merges import merged, quantiles
 from superset_config.periods import period_rows, spans, timeline
@@ -39,6 +47,7 @@ MACROS: dict[str, Callable[..., str]] = {
     "grain_step": grain_step,
     "grain_label": grain_label,
     "period_rows": period_rows,
+    "family_marts": family_marts,
     "family_rows": family_rows,
     "views_of": views_of,
     "region_names": region_names,

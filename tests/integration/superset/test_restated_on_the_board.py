@@ -50,3 +50,26 @@ def test_days_are_those_of_the_tenant(marts: Marts) -> None:
     marts.fresh("t", "2026-11-25 10:00", time_zone="Asia/Kolkata")
     put(marts, "region_daily", "2026-11-01 18:30")
     assert [row["period"] for row in marts.rows("restated_rows", tenant=["t"])] == ["2026-11-02"]
+
+
+def test_each_dashboard_says_how_many_of_its_closed_periods_changed(marts: Marts) -> None:
+    for event_type in ("page_view", "purchase", "refund"):
+        marts.fresh("t", "2026-11-25 10:00", complete=NOW, event_type=event_type)
+    put(marts, "region_daily", "2026-11-01 00:00")
+    put(marts, "region_daily", "2026-11-01 00:00", cause="repair")
+    put(marts, "page_region_hourly", "2026-11-01 13:00")
+    put(marts, "revenue_daily", "2026-11-01 00:00")
+    put(marts, "revenue_daily", "2026-11-02 00:00", days_ago=8)
+    put(marts, "revenue_daily", "2026-11-02 00:00", tenant="u")
+    states = {row["family"]: row["state"] for row in marts.rows("data_freshness", tenant=["t"])}
+    assert states["Page views"] == "Complete; 2 periods restated in 7 days"
+    assert states["Revenue"] == "Complete; 1 period restated in 7 days"
+    (row,) = marts.rows("page_views_freshness", tenant=["t"])
+    assert row["state"] == states["Page views"]
+
+
+def test_a_dashboard_of_which_nothing_changed_says_nothing_of_it(marts: Marts) -> None:
+    marts.fresh("t", "2026-11-25 10:00", complete=NOW)
+    put(marts, "revenue_daily", "2026-11-01 00:00")
+    (row,) = marts.rows("page_views_freshness", tenant=["t"])
+    assert row["state"] == "Complete"
