@@ -31,7 +31,7 @@ def test_a_trace_ends_in_the_rows_that_readers_see(env: Mapping[str, str], event
     assert (event["event_id"], event["tenant"], event["verdict"]) == (event_id, TENANT, "counted")
     assert arrival["kafka"]["offset"] is not None
     assert arrival["load"]["run_id"]
-    assert event["rollup"]["row"]["views"] == 1
+    assert event["rollup"]["row"]["page_views"] == 1
     marts = {mart["mart"].removeprefix("marts."): mart["rows"] for mart in event["marts"]}
     assert set(VIEWS) <= set(marts)
     for mart in VIEWS:
