@@ -62,8 +62,8 @@ def test_each_dashboard_says_how_many_of_its_closed_periods_changed(marts: Marts
     put(marts, "revenue_daily", "2026-11-02 00:00", days_ago=8)
     put(marts, "revenue_daily", "2026-11-02 00:00", tenant="u")
     states = {row["family"]: row["state"] for row in marts.rows("data_freshness", tenant=["t"])}
-    assert states["Page views"] == "Complete; 2 periods restated in 7 days"
-    assert states["Revenue"] == "Complete; 1 period restated in 7 days"
+    assert states["Page views"] == "Complete; 2 restated, 7 days"
+    assert states["Revenue"] == "Complete; 1 restated, 7 days"
     (row,) = marts.rows("page_views_freshness", tenant=["t"])
     assert row["state"] == states["Page views"]
 
