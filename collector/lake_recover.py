@@ -112,16 +112,17 @@ def _name(catalog: SqlCatalog, table: str, was: str | None, newest: Committed) -
         return
     log = newest.metadata.metadata_log
     with Session(catalog.engine) as session:
-        done = session.execute(
+        changed = session.scalar(
             update(IcebergTables)
             .where(_is(catalog, table), IcebergTables.metadata_location == was)
             .values(
                 metadata_location=newest.location,
                 previous_metadata_location=log[-1].metadata_file if log else None,
             )
+            .returning(IcebergTables.table_name)
         )
         session.commit()
-    if done.rowcount != 1:
+    if changed is None:
         raise CommitFailedException(f"{table}: somebody changed it meanwhile; ask again")
 
 

@@ -93,7 +93,7 @@ def land(catalog: SqlCatalog, times: int = 1) -> Table:
 
 
 def landed(catalog: SqlCatalog) -> list[int]:
-    return sorted(catalog.load_table(SPEC.identifier).scan().to_arrow()["n"].to_pylist())
+    return sorted(row["n"] for row in catalog.load_table(SPEC.identifier).scan().to_arrow().to_pylist())
 
 
 def manifests(table: Table) -> set[str]:
@@ -185,7 +185,9 @@ def landing(contract: Contract, catalog: SqlCatalog) -> TableLander:
     """A lander that ends where others wait for somebody to decide."""
 
     class Ended(AtRest):
-        session = 1
+        def __init__(self) -> None:
+            super().__init__()
+            self.session = 1
 
         def unlock(self, table: str) -> None:
             lander.stop()
