@@ -25,6 +25,7 @@ from pyiceberg.types import (
 from sqlalchemy.engine import make_url
 
 from collector.lake_catalog import LakeCatalog
+from collector.lake_metadata import Bucket
 from contracts.columns import LakeColumn, lake_columns
 from contracts.model import Contract
 from runtime.settings import Settings
@@ -57,6 +58,10 @@ _SIMPLE: dict[str, tuple[IcebergType, pa.DataType]] = {
 
 class BreakingChange(Exception):
     """The table cannot become what the contract now says without losing or rewriting what it holds."""
+
+
+class CatalogLost(Exception):
+    """The catalog is not that of the bucket: a new table would be made over one, or what it names is not there."""
 
 
 class LakeSettings(Settings):
@@ -145,6 +150,7 @@ def ensure_table(catalog: SqlCatalog, wanted: Contract | TableSpec) -> Table:
     """Create the table, or add the columns it lacks; nothing else is ever changed about it.
 
     :raises BreakingChange: a column would have to change its type or to go.
+    :raises CatalogLost: it was there already and the catalog has forgotten it, or names what the bucket has no longer.
     """
     spec = spec_of(wanted) if isinstance(wanted, Contract) else wanted
     for _ in range(_ATTEMPTS):
@@ -155,6 +161,11 @@ def ensure_table(catalog: SqlCatalog, wanted: Contract | TableSpec) -> Table:
                 return _create(catalog, spec)
             except TableAlreadyExistsError:
                 continue
+        except FileNotFoundError as error:
+            raise CatalogLost(
+                f"{spec.identifier}: the catalog names metadata that the bucket has not ({error}), as that of a backup "
+                "does: `watershed lake recover` has it name what there is"
+            ) from error
         try:
             return _evolve(table, spec)
         except CommitFailedException:
@@ -163,6 +174,14 @@ def ensure_table(catalog: SqlCatalog, wanted: Contract | TableSpec) -> Table:
 
 
 def _create(catalog: SqlCatalog, spec: TableSpec) -> Table:
+    bucket = Bucket(catalog)
+    # Asked again after the look into the bucket, for another may have made it and landed in it between.
+    if (commits := bucket.commits(spec.identifier)) and not catalog.table_exists(spec.identifier):
+        raise CatalogLost(
+            f"{spec.identifier}: the bucket has its commits up to {commits[0]}, and the catalog does not know it. A "
+            "new one would begin at nothing, and maintenance would delete the old one's files. `watershed lake "
+            f"recover` puts it back; to begin anew, move {bucket.place(spec.identifier)} away first"
+        )
     schema = iceberg_schema_of(spec.columns)
     source = schema.find_field(spec.day_of)
     partition = PartitionField(source.field_id, 1000, DayTransform(), f"{spec.day_of}_day")

@@ -6,15 +6,26 @@ from typing import Annotated, Any
 
 import typer
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from rich.console import Console
 from rich.table import Table as Grid
 
 from collector.collectors import held_back, known
-from collector.lake import BreakingChange, LakeSettings, TableSpec, ensure_table, open_catalog, spec_of
+from collector.lake import (
+    BreakingChange,
+    CatalogLost,
+    LakeSettings,
+    TableSpec,
+    ensure_table,
+    open_catalog,
+    spec_of,
+)
+from collector.lake_metadata import Bucket
+from collector.lake_recover import LanderAtWork, Recovered, What, look
+from collector.lake_recover import recover as recovered
 from collector.land_adopt import adopt
 from collector.land_commit import State
-from collector.land_db import Database
+from collector.land_db import Database, DatabaseAway
 from collector.land_quality import COLLECTOR_RECEIPTS, RECEIPTS_TOPIC, REJECTED_EVENTS, REJECTS_TOPIC
 from collector.land_settings import LanderSettings
 from collector.land_topic import Brokers
@@ -33,14 +44,17 @@ def specs() -> dict[str, TableSpec]:
 
 @app.command()
 def ensure(as_json: Json = False) -> None:
-    """Create the tables that are missing and add the columns that contracts gained; refuse breaking changes."""
-    console = Console(stderr=as_json)
+    """Create the tables that are missing and add the columns that contracts gained; refuse breaking changes.
+
+    Nor is a table made anew that the bucket has and the catalog has lost: see `watershed lake recover`.
+    """
+    console = Console(stderr=as_json, soft_wrap=True)
     catalog = open_catalog(LakeSettings.read())
     refused = []
     for spec in specs().values():
         try:
             table = ensure_table(catalog, spec)
-        except BreakingChange as error:
+        except (BreakingChange, CatalogLost) as error:
             refused.append(str(error))
             console.print(f"[red]refused[/] {error}")
         else:
@@ -104,6 +118,51 @@ def adopt_topic(
     Console(stderr=as_json).print(f"{spec.identifier} goes on from {dict(state.offsets)}")
     if as_json:
         typer.echo(json.dumps({"table": spec.identifier, "offsets": dict(state.offsets)}))
+
+
+@app.command()
+def recover(
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Really change the catalog; without it, say what would be.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Have the catalog name the newest of each table that the bucket has: after Postgres was lost or put back.
+
+    Without --yes nothing is changed. The landers must be at rest. Exits 1 where a table could not be recovered.
+    """
+    log.configure("lake", "WARNING")
+    settings = LanderSettings.read()
+    catalog = open_catalog(settings)
+    bucket = Bucket(catalog)
+    database = Database(settings.lander_dsn.get_secret_value(), settings.land_lock_seconds)
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    found = []
+    try:
+        for table in bucket.tables():
+            one = recovered(catalog, bucket, table, database) if yes else look(catalog, bucket, table)
+            found.append(one)
+            console.print(_told(one))
+    except (LanderAtWork, CommitFailedException, DatabaseAway) as error:
+        typer.echo(f"lake: {error}", err=True)
+        raise typer.Exit(1) from error
+    changed = sum(one.changes for one in found)
+    console.print(
+        f"{changed} of {len(found)} tables {'were brought' if yes else 'would be brought'} to what the bucket has"
+    )
+    if changed and not yes:
+        console.print("nothing was changed: --yes does it")
+    if as_json:
+        typer.echo(json.dumps({"tables": [one.as_json() for one in found], "changed": changed if yes else 0}))
+    if any(one.what in {What.OTHER_BRANCH, What.NOTHING_WHOLE} for one in found):
+        raise typer.Exit(1)
+
+
+def _told(one: Recovered) -> str:
+    named = one.was.rpartition("/")[2] if one.was else "nothing"
+    at = f": {one.newest.name}, land_seq {one.land_seq}; the catalog named {named}" if one.newest else ""
+    over = "".join(f"; passed over {location}, which lacks files" for location in one.passed)
+    return f"{one.table}: {one.what.value}{at}{over}"
 
 
 def _status(catalog: SqlCatalog, spec: TableSpec, ends: dict[int, int] | None, through: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pyiceberg.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import land_metrics as metrics
-from collector.lake import BreakingChange, ensure_table
+from collector.lake import BreakingChange, CatalogLost, ensure_table
 from collector.land_asking import SLOW_SECONDS, Asking
 from collector.land_commit import Fenced, State, commit
 from collector.land_db import DatabaseAway
@@ -99,7 +99,7 @@ class TableLander(threading.Thread):
                 _log.warning("fenced off: starting again from the table", table=self.table, why=str(error))
                 metrics.FENCED.labels(self.table).inc()
                 pause = self._random.uniform(0.1, 1.0)
-            except (OutOfRange, OtherTopic, BreakingChange, ListTooShort) as error:
+            except (OutOfRange, OtherTopic, BreakingChange, CatalogLost, ListTooShort) as error:
                 if self.status.phase != "stopped":
                     _log.error("this table is stopped until someone decides", table=self.table, why=str(error))
                 self._show(phase="stopped", trouble=f"stopped: {error}", info=None)

@@ -96,7 +96,10 @@ def restore_command(
     except (StackError, SettingsError, ValueError) as error:
         raise _failed(error) from error
     console.print(
-        "restored; `make up` brings it to what this code wants" if yes else "nothing was changed: --yes does it"
+        "restored; `watershed lake recover` brings the catalog to what the bucket has, and `make up` the rest to what "
+        "this code wants"
+        if yes
+        else "nothing was changed: --yes does it"
     )
     if as_json:
         typer.echo(json.dumps({"name": chosen.name, "databases": databases, "restored": yes}))

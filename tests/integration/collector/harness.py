@@ -103,9 +103,11 @@ class Broker:
             while left:
                 message = consumer.poll(10)
                 assert message is not None and message.error() is None, f"{topic}: {message and message.error()}"
-                found.append({**json.loads(message.value()), "kafka": (message.partition(), message.offset())})
-                if message.offset() + 1 >= left.get(message.partition(), 0):
-                    left.pop(message.partition(), None)
+                value, partition, offset = message.value(), message.partition(), message.offset()
+                assert value is not None and partition is not None and offset is not None, f"{topic}: {message}"
+                found.append({**json.loads(value), "kafka": (partition, offset)})
+                if offset + 1 >= left.get(partition, 0):
+                    left.pop(partition, None)
             return found
         finally:
             consumer.close()
