@@ -34,16 +34,17 @@ def test_where_there_is_room_nothing_is_waited_for(tmp_path: Path) -> None:
     asyncio.run(wait_for_room(tmp_path, sleep=sleep))
 
 
-def test_nothing_is_written_before_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Waits(Exception):
-        pass
+def test_no_counters_are_begun_before_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
 
-    async def full(folder: Path) -> None:
-        assert folder == tmp_path
-        raise Waits
+    async def waited(folder: Path) -> None:
+        done.append(f"room in {folder}")
 
-    monkeypatch.setattr(serve, "wait_for_room", full)
+    def begun(*_given: object) -> None:
+        raise OSError(*done)
+
+    monkeypatch.setattr(serve, "wait_for_room", waited)
+    monkeypatch.setattr(serve.ReceiptBook, "create", begun)
     settings = CollectorSettings(kafka_bootstrap_servers="127.0.0.1:1", collector_state_dir=tmp_path)
-    with pytest.raises(Waits):
+    with pytest.raises(OSError, match=f"room in {tmp_path}"):
         asyncio.run(serve.serve(settings))
-    assert list(tmp_path.iterdir()) == []
