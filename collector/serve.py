@@ -25,6 +25,7 @@ from collector.parse import Limits
 from collector.producer import Answer, KafkaLink, producer_settings
 from collector.publish import Publisher
 from collector.receipts import ReceiptBook
+from collector.room import wait_for_room
 from collector.settings import CollectorSettings
 from collector.spool import SpoolFolder
 from collector.verdict import Judge
@@ -41,6 +42,7 @@ async def serve(settings: CollectorSettings) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is at work, empty the producer, and write the last receipt."""
     registry = Registry.load()
     metrics = Metrics()
+    await wait_for_room(settings.collector_state_dir)
     collector_id, started_us = new_collector_id(), time.time_ns() // 1000
     book = ReceiptBook.create(settings.receipts_dir, collector_id, started_us)
     folder = SpoolFolder.lock(settings.spool_dir / f"{started_us}-{collector_id}")

@@ -11,10 +11,11 @@ import psycopg
 
 from tests.faults.audit import Audit, audit
 from tests.faults.events import KnownEvents, samples
-from tests.faults.journal import Answer, Journal, Known, read
-from tests.faults.observe import Observer
+from tests.faults.journal import Journal, Known, read
+from tests.faults.observe import Books, Observer
 from tests.faults.plant import CommandFailed, Plant
 from tests.faults.send import Load
+from tests.faults.sends import Sends
 from tests.faults.verdict import Verdict
 from tests.faults.watch import Check, Watch
 
@@ -22,7 +23,7 @@ RED_WITHIN = 10.0
 """Seconds within which health must say that something is broken, while it is."""
 RECOVERS = {"collector": 5.0, "broker": 30.0, "pipeline": 120.0}
 """Seconds within which what is broken works again by itself, once the fault is over."""
-COMES_LATE = 60.0
+COMES_LATE = 90.0
 """Seconds in which what was on its way when the sending ended arrives."""
 End = Callable[[], None]
 
@@ -140,22 +141,30 @@ class Bout:
         """
         self.load.stop()
         known = read(self._journal.path)
+        sends = Sends(known)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             with contextlib.suppress(CommandFailed, psycopg.OperationalError):
                 self.plant.command("load", "load")
-                if self._counted() >= known.count(Answer.TAKEN) and not self.observer.waiting():
+                if self.through(sends):
                     break
         return known
 
+    def through(self, sends: Sends) -> bool:
+        """Whether all that was taken or rejected is counted, and nothing waits to be."""
+        counted = self._counted() >= sends.must_count
+        rejected = self.observer.counted_rejections() >= sends.must_reject
+        return counted and rejected and not self.observer.waiting()
+
     def judge(self, known: Known, verdict: Verdict) -> Audit:
         """The auditor's word, the books and a second computation, into ``verdict``."""
-        found = self._audited(known)
+        found, wrong = self._looked(known)
         verdict.sent, verdict.acknowledged, verdict.unknown = found.sent, found.taken, found.unknown
-        verdict.refused, verdict.landed, verdict.copies = found.refused, found.landed, found.copies
+        verdict.refused, verdict.rejected, verdict.minted = found.refused, found.rejected, found.minted
+        verdict.landed, verdict.duplicates, verdict.copies = found.landed, found.duplicates, found.copies
         verdict.counted = found.counted
-        verdict.findings += found.findings
-        verdict.findings += self._books(found, verdict)
+        verdict.books = "; ".join(wrong) or "balance"
+        verdict.findings += [*found.findings, *(f"the books: {what}" for what in wrong)]
         before = self.observer.checksums()
         self.observer.touch()
         while self.observer.waiting():
@@ -167,37 +176,41 @@ class Bout:
             verdict.findings.append(f"computed again, {', '.join(differ)} came out otherwise")
         return found
 
-    def _audited(self, known: Known) -> Audit:
-        """A finding is looked at again: what has no answer may be on its way when all that has one is counted."""
-        deadline = time.monotonic() + COMES_LATE
-        while True:
-            found = audit(self.events, known, self.observer.seen(), self.gone)
-            if not found.findings or time.monotonic() > deadline:
-                return found
-            with contextlib.suppress(CommandFailed):
-                self.plant.command("load", "load")
+    def _looked(self, known: Known) -> tuple[Audit, list[str]]:
+        """The auditor's word, and what of the books is wrong.
 
-    def _books(self, found: Audit, verdict: Verdict) -> list[str]:
-        """Receipts come some seconds after the events; then the books must close by themselves."""
+        A finding is looked at again: what has no answer may be on its way when all that has one is counted, and
+        receipts come some seconds after the events; then all of it must close by itself.
+        """
         deadline = time.monotonic() + COMES_LATE
         while True:
             with contextlib.suppress(CommandFailed):  # another may be at work
                 self.plant.command("books", "books", "reconcile")
-            sums, wrong = self.observer.books(self.gone)
-            if not found.taken <= sums["acknowledged"] <= found.taken + found.unknown:
-                wrong.append(f"acknowledged: {sums['acknowledged']}, which is not what the sender was told")
-            if not found.gone <= sums["unlanded"] <= found.gone + found.unknown:
-                wrong.append(f"unlanded: {sums['unlanded']} of {found.gone} that are gone")
-            if sums["landed"] != found.landed or sums["counted"] != found.counted:
-                wrong.append(f"landed {sums['landed']} and counted {sums['counted']}, which is not what is there")
-            if not wrong or time.monotonic() > deadline:
-                break
+            found = audit(self.events, known, self.observer.seen(), self.gone)
+            wrong = said_otherwise(self.observer.books(self.gone), found)
+            if not (found.findings or wrong) or time.monotonic() > deadline:
+                return found, wrong
             time.sleep(2)
-        verdict.books = "; ".join(wrong) or "balance"
-        return [f"the books: {what}" for what in wrong]
+            with contextlib.suppress(CommandFailed):
+                self.plant.command("load", "load")
 
     def _counted(self) -> int:
         return sum(self.observer.counted().values())
+
+
+def said_otherwise(books: Books, found: Audit) -> list[str]:
+    """In words, what the books do not say as the auditor found it, or as the sender was told; and what is out."""
+    wrong = list(books.wrong)
+    for name, allowed in found.books.items():
+        if (said := books.sums[name]) not in allowed:
+            wrong.append(f"{name}: {said}, not {_words(allowed)}")
+    if books.reasons != found.reasons:
+        wrong.append(f"rejected for {dict(books.reasons)}, not for {dict(found.reasons)}")
+    return wrong
+
+
+def _words(allowed: range) -> str:
+    return str(allowed[0]) if len(allowed) == 1 else f"{allowed[0]} to {allowed[-1]}"
 
 
 def catch_up_within(outage: float) -> float:

@@ -3,19 +3,23 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 from msgspec import json
 
+from collector.topic_names import REJECTED
 from contracts.registry import Registry
-from tests.faults.audit import Landed, Minute, Seen, audit
+from tests.faults.audit import Landed, Rejected, Seen, audit
 from tests.faults.cluster import NODES, Cluster
 from tests.faults.events import KnownEvents, samples
 from tests.faults.journal import Journal, read
 from tests.faults.send import Load
+from tests.faults.sends import Sends
 from tests.faults.verdict import Verdict
 from tests.faults.watch import Watch
 from tests.integration.collector.harness import SERVER_KEY, CollectorProcess, wait_until
@@ -82,20 +86,13 @@ def _lose(cluster: Cluster, collector: CollectorProcess, folder: Path, *, seed: 
         verdict.findings.append(f"not well again within {BOUND:g} s")
     wait_until(lambda: not collector.metric("watershed_collector_spool_messages"), 120, "the spool is empty")
     known = read(journal.path)
-    rows = list(_messages(cluster, events))
-    minute_of = dict(known.minutes())
-    # Nothing counts here: what the auditor asks of rollups is made up from the topics, so that it judges these alone.
-    counted: Counter[Minute] = Counter()
-    for number in {events.number_of(row.event_id) for row in rows}:
-        if number is not None and number in minute_of:
-            counted[events.type_of(number), minute_of[number]] += 1
-    found = audit(events, known, Seen(rows, counted))
+    found = audit(events, known, _seen(cluster, events, Sends(known)))
     verdict.sent, verdict.acknowledged, verdict.unknown = found.sent, found.taken, found.unknown
     verdict.refused = found.refused
     verdict.about = (
         f"only the collector, so nothing of lake, rollups, books and checksums; in the topics {found.landed:,} events, "
-        f"{found.copies:,} copies; a cluster again after {_all(whole)} s, nothing spooled any more after "
-        f"{_all(direct)} s"
+        f"{found.duplicates:,} duplicates, {found.rejected:,} rejected, {found.copies:,} copies; a cluster again after "
+        f"{_all(whole)} s, nothing spooled any more after {_all(direct)} s"
     )
     verdict.findings += found.findings
     return verdict
@@ -105,12 +102,34 @@ def _all(seconds: list[float]) -> str:
     return ", ".join(f"{one:.0f}" for one in seconds)
 
 
-def _messages(cluster: Cluster, events: KnownEvents) -> Iterator[Landed]:
-    """The messages of ``events``, from every topic."""
+def _seen(cluster: Cluster, events: KnownEvents, sends: Sends) -> Seen:
+    """What the topics have of ``events``: the rounds' loads share them.
+
+    Nothing counts here: what the auditor asks of rollups is made up from the topics, so that it judges these alone.
+    """
+    nameless = sends.nameless(events)
+    rows, counted = [], set()
+    for value in _messages(cluster, [f"events.{type_}" for type_ in events.types]):
+        occurred_at = datetime.fromisoformat(value["occurred_at"])
+        minted = (value["event_type"], occurred_at) if value["minted"] else None
+        number = nameless.get(minted) if minted else events.number_of(value["event_id"])
+        if number is not None:
+            rows.append(Landed(value["event_id"], value["collector_id"], value["sequence"], minted))
+            counted.add((number, (value["event_type"], occurred_at.replace(second=0, microsecond=0))))
+    rejected = [
+        Rejected(value["body"], value["reasons"][0]["keyword"], value["collector_id"], value["sequence"])
+        for value in _messages(cluster, [REJECTED])
+        if events.number_in(value["body"]) is not None
+    ]
+    return Seen(rows, Counter(minute for _, minute in counted), rejected)
+
+
+def _messages(cluster: Cluster, topics: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Every message of the topics."""
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "auditor", "enable.auto.commit": False})
     try:
         known = consumer.list_topics(timeout=20).topics
-        parts = [TopicPartition(f"events.{t}", p, 0) for t in events.types for p in known[f"events.{t}"].partitions]
+        parts = [TopicPartition(topic, p, 0) for topic in topics for p in known[topic].partitions]
         left = {(p.topic, p.partition): consumer.get_watermark_offsets(p, timeout=20)[1] for p in parts}
         left = {place: end for place, end in left.items() if end}
         consumer.assign(parts)
@@ -118,9 +137,7 @@ def _messages(cluster: Cluster, events: KnownEvents) -> Iterator[Landed]:
             message = consumer.poll(20)
             assert message is not None, f"messages are missing of {left}"
             assert message.error() is None, message.error()
-            value = json.decode(message.value() or b"{}")
-            if events.number_of(value["event_id"]) is not None:
-                yield Landed(value["event_id"], value["collector_id"], value["sequence"])
+            yield json.decode(message.value() or b"{}")
             place = (str(message.topic()), int(message.partition() or 0))
             if (message.offset() or 0) + 1 >= left.get(place, 0):
                 left.pop(place, None)

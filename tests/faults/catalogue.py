@@ -10,6 +10,8 @@ from tests.faults.mischief import postgres_in_mid_transaction
 
 OUTAGE = 15.0
 """Seconds that an outage lasts: longer than health may take to show it."""
+LONG_OUTAGE = 90.0
+"""So long that twice as long is what a backlog may take, and not the floor (docs/reliability.md)."""
 SKEWED = 30.0
 """Seconds that a clock is wrong: a few landings and loads."""
 
@@ -19,6 +21,7 @@ def singles() -> list[Fault]:
     return [
         *(killed(name) for name in SHOWS),
         *(paused(name, OUTAGE) for name in SHOWS),
+        paused("s3", LONG_OUTAGE, f", {LONG_OUTAGE:g} s"),
         postgres_immediate(),
         postgres_in_mid_transaction(),
     ]

@@ -117,14 +117,14 @@ def _collector_and_kafka(seconds: float) -> Fault:
 
 
 def _collector_killed(seconds: float) -> Fault:
-    """It cannot begin its counters; the supervisor tries again and again, at ever longer intervals."""
+    """It has no room for its counters, and waits for it."""
 
     def make(plant: Plant) -> End:
         empty = _filled(plant, "collector")
         plant.kill("collector")
         return empty
 
-    return Fault("collector: disk full, and kill -9", "broker", make, ("collector",), seconds)
+    return Fault("collector: disk full, and kill -9", "collector", make, ("collector",), seconds)
 
 
 def _filled(plant: Plant, name: str) -> End:

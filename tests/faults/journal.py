@@ -1,12 +1,12 @@
 """The journal: what a sender sent and what it was told, on disk before it goes on, outside every server under test.
 
-A line before each request (``S first count occurred_at``) and one after its answer (``A first kind why``). A request
-without a second line has no answer that anybody got: the sender was killed, or the connection broke.
+A line before each request (``S first count occurred_at``, ``R`` when it is sent again) and one after its answer
+(``A first kind why``). A request without a second line has no answer that anybody got: the sender was killed, or the
+connection broke.
 """
 
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -14,42 +14,44 @@ from pathlib import Path
 
 
 class Answer(IntEnum):
-    """What a sender knows of an event."""
+    """What a sender knows of a request. A batch is answered as a whole, though not all of its events alike."""
 
-    NOT_SENT = 0
     UNKNOWN = 1
-    """No answer, or one that promises nothing (5xx): it may be taken, once, or not."""
+    """No answer, or one that promises nothing (5xx): each event may be kept, once, or not."""
     TAKEN = 2
-    """2xx: it must land and count, once."""
+    """2xx: the good ones must land and count, the bad ones land as rejected."""
     REFUSED = 3
-    """4xx: nothing was kept, so it must be nowhere."""
+    """4xx of the whole: nothing was kept, so it must be nowhere."""
+
+
+@dataclass
+class Sending:
+    """One request: a batch from number ``first`` on. ``again``: it was sent before, and what has no id is left out."""
+
+    first: int
+    count: int
+    occurred_at: datetime
+    again: bool = False
+    answer: Answer = Answer.UNKNOWN
 
 
 @dataclass
 class Known:
-    """What the journal says. ``answers[number]`` is an :class:`Answer`; ``minute_of`` has the minute by batch."""
+    """What the journal says."""
 
-    answers: bytearray = field(default_factory=bytearray)
-    batches: list[tuple[int, int, datetime]] = field(default_factory=list)
-    """First number, how many, and when they occurred."""
+    sendings: list[Sending] = field(default_factory=list)
     why: dict[str, int] = field(default_factory=dict)
     """How many requests were not answered with 2xx, by what was said instead."""
 
-    def count(self, answer: Answer) -> int:
-        """How many events have this answer."""
-        return self.answers.count(int(answer))
-
     @property
     def sent(self) -> int:
-        """How many events were sent."""
-        return len(self.answers) - self.count(Answer.NOT_SENT)
+        """How many events were sent, however often."""
+        return sum(sending.count for sending in self.sendings if not sending.again)
 
-    def minutes(self) -> Iterator[tuple[int, datetime]]:
-        """Each number that was sent, with the minute in which its event occurred."""
-        for first, count, occurred_at in self.batches:
-            minute = occurred_at.replace(second=0, microsecond=0)
-            for number in range(first, first + count):
-                yield number, minute
+    @property
+    def end(self) -> int:
+        """All numbers are below this."""
+        return max((sending.first + sending.count for sending in self.sendings), default=0)
 
 
 class Journal:
@@ -60,9 +62,9 @@ class Journal:
         self._mutex = threading.Lock()
         self._file = path.open("ab", buffering=0)
 
-    def sending(self, first: int, count: int, occurred_at: datetime) -> None:
-        """Before a request."""
-        self._write(f"S {first} {count} {round(occurred_at.timestamp() * 1000)}\n")
+    def sending(self, first: int, count: int, occurred_at: datetime, *, again: bool = False) -> None:
+        """Before a request. Of one batch there is one at a time."""
+        self._write(f"{'R' if again else 'S'} {first} {count} {round(occurred_at.timestamp() * 1000)}\n")
 
     def answered(self, first: int, answer: Answer, why: str = "") -> None:
         """After it."""
@@ -81,19 +83,17 @@ class Journal:
 def read(path: Path) -> Known:
     """What the journal says; a last line that was cut short by a kill says nothing."""
     known = Known()
-    sizes: dict[int, int] = {}
+    last: dict[int, Sending] = {}
     for line in path.read_bytes().split(b"\n")[:-1]:
         kind, first_, rest = line.decode().split(" ", 2)
         first = int(first_)
-        if kind == "S":
-            count, at_ms = map(int, rest.split())
-            sizes[first] = count
-            known.answers.extend(bytes(max(0, first + count - len(known.answers))))
-            known.answers[first : first + count] = bytes([Answer.UNKNOWN]) * count
-            known.batches.append((first, count, datetime.fromtimestamp(at_ms / 1000, UTC)))
-        else:
+        if kind == "A":
             answer, _, why = rest.partition(" ")
-            known.answers[first : first + sizes[first]] = bytes([int(answer)]) * sizes[first]
-            if int(answer) != Answer.TAKEN:
+            last[first].answer = Answer(int(answer))
+            if last[first].answer is not Answer.TAKEN:
                 known.why[why] = known.why.get(why, 0) + 1
+        else:
+            count, at_ms = map(int, rest.split())
+            last[first] = Sending(first, count, datetime.fromtimestamp(at_ms / 1000, UTC), again=kind == "R")
+            known.sendings.append(last[first])
     return known

@@ -29,14 +29,14 @@ def killed(name: str) -> Fault:
     return Fault(f"{name}: kill -9", _kind(name), make, SHOWS[name])
 
 
-def paused(name: str, seconds: float) -> Fault:
-    """``SIGSTOP``, and after some seconds ``SIGCONT``."""
+def paused(name: str, seconds: float, words: str = "") -> Fault:
+    """``SIGSTOP``, and after some seconds ``SIGCONT``; ``words`` tell it from another of the same program."""
 
     def make(plant: Plant) -> End:
         family = plant.pause(name)
         return lambda: plant.resume(family)
 
-    return Fault(f"{name}: SIGSTOP, SIGCONT", _kind(name), make, SHOWS[name], seconds)
+    return Fault(f"{name}: SIGSTOP, SIGCONT{words}", _kind(name), make, SHOWS[name], seconds)
 
 
 def postgres_immediate() -> Fault:

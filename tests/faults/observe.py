@@ -1,7 +1,9 @@
 """What there is after a fault, read from lake, rollups and books beside the pipeline, not through it."""
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -10,11 +12,19 @@ from books import show
 from books.balance import counting
 from collector.lake import LakeSettings, open_catalog
 from contracts.registry import Registry
-from tests.faults.audit import Landed, Minute, Seen
+from tests.faults.audit import Landed, Minute, Rejected, Seen
 from warehouse.checksum import SESSION, Checksum, of_rollups
 
 WRONG = ("unlanded", "missing", "not_loaded", "unexplained", "charted_apart", "rejected_unlanded", "foreign")
 """Numbers of the books that are 0 once all is through."""
+
+
+class Books(NamedTuple):
+    """A tenant's books, summed. ``reasons``: rejections by reason; ``wrong``: in words, what does not balance."""
+
+    sums: dict[str, int]
+    reasons: Counter[str]
+    wrong: list[str]
 
 
 class Observer:
@@ -25,19 +35,29 @@ class Observer:
 
     def seen(self) -> Seen:
         """The tenant's rows in the lake, and what of them is in the rollups."""
-        return Seen(list(self.rows()), self.counted())
+        return Seen(list(self.rows()), self.counted(), list(self.rejected()))
 
     def rows(self) -> Iterator[Landed]:
         """Every row of the tenant, copies too."""
+        columns = ("event_id", "collector_id", "sequence", "minted", "occurred_at")
+        for contract in self._registry:
+            for row in self._scan(contract.table, columns):
+                minted = (contract.type, row["occurred_at"]) if row["minted"] else None
+                yield Landed(str(row["event_id"]), row["collector_id"], row["sequence"], minted)
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Every row of the tenant's rejected events, copies too."""
+        for row in self._scan("quality.rejected_events", ("body", "reasons", "collector_id", "sequence")):
+            keyword = json.loads(row["reasons"])[0]["keyword"]
+            yield Rejected(row["body"], keyword, row["collector_id"], row["sequence"])
+
+    def _scan(self, name: str, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         catalog = open_catalog(
             LakeSettings(**{n: self._env[n.upper()] for n in LakeSettings.model_fields})  # type: ignore[arg-type]
         )
-        columns = ("event_id", "collector_id", "sequence")
-        for contract in self._registry:
-            table = catalog.load_table(contract.table)
-            for batch in table.scan(f"tenant = '{self._tenant}'", columns).to_arrow_batch_reader():
-                values = (batch[name].to_pylist() for name in columns)
-                yield from (Landed(str(i), str(c), int(s)) for i, c, s in zip(*values, strict=True))
+        scan = catalog.load_table(name).scan(f"tenant = '{self._tenant}'", columns)
+        for batch in scan.to_arrow_batch_reader():
+            yield from batch.to_pylist()
 
     def counted(self) -> dict[Minute, int]:
         """Events in the rollups, by type and minute, as the books check them."""
@@ -54,11 +74,22 @@ class Observer:
                     found[contract.type, minute] = events
         return found
 
-    def books(self, gone: str | None = None) -> tuple[dict[str, int], list[str]]:
-        """The sums of the tenant's books, and in words what of them does not balance; ``gone``: see below."""
+    def counted_rejections(self) -> int:
+        """How many rejections of the tenant's the load has counted."""
+        with self.connected() as connection:
+            row = connection.execute(
+                "select coalesce(sum(rejected), 0)::bigint from ledger.rejects where tenant = %s", (self._tenant,)
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def books(self, gone: str | None = None) -> Books:
+        """The tenant's books; ``gone``: see :func:`wrong_in`."""
         with self.connected() as connection:
             rows = show.books(connection, show.Asked(tenant=self._tenant))
-        return {name: sum(row[name] for row in rows) for name in show.NUMBERS}, wrong_in(rows, gone)
+        reasons = Counter[str]()
+        for row in rows:
+            reasons.update(row["reasons"])
+        return Books({name: sum(row[name] for row in rows) for name in show.NUMBERS}, reasons, wrong_in(rows, gone))
 
     def checksums(self) -> dict[str, Checksum]:
         """Of the tenant's rollups and cells."""

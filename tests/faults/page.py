@@ -17,9 +17,11 @@ PAGE = REPO / "docs" / "reliability.md"
 COMMAND = "make generate"
 BEGIN, END = "<!-- results: written by `make faults` -->\n", "<!-- end of results -->\n"
 COLUMNS = (
-    "fault", "when", "lasted (s)", "sent", "acknowledged", "unknown", "landed", "copies", "counted", "red after (s)",
-    "well again after (s)", "allowed (s)", "caught up after (s)", "books", "computed again", "verdict",
+    "fault", "when", "lasted (s)", "sent", "acknowledged", "unknown", "rejected", "landed", "without an id",
+    "duplicates", "copies", "counted", "red after (s)", "well again after (s)", "allowed (s)", "caught up after (s)",
+    "books", "computed again", "verdict",
 )  # fmt: skip
+NUMBERS = ("sent", "acknowledged", "unknown", "rejected", "landed", "minted", "duplicates", "copies", "counted")
 
 
 def results(kept: Mapping[str, Any], faults: Iterable[str]) -> str:
@@ -35,7 +37,7 @@ def results(kept: Mapping[str, Any], faults: Iterable[str]) -> str:
 
 
 def _row(found: Mapping[str, Any]) -> str:
-    numbers = [_number(found[name]) for name in ("sent", "acknowledged", "unknown", "landed", "copies", "counted")]
+    numbers = [_number(found.get(name)) for name in NUMBERS]  # a result of before has not all of them
     times = [_seconds(found["red_after"]), _seconds(found["recovered_after"]), f"{found['bound']:g}"]
     words = [found["books"] or "-", found["checksums"] or "-", "held" if found["held"] else "**broken**"]
     cells = [found["fault"], found["date"], f"{found['seconds']:g}", *numbers, *times]

@@ -11,8 +11,9 @@ import psycopg
 from stack.airflow_bootstrap import DAGS
 from tests.e2e.kit import Airflow
 from tests.faults.bout import Bout
-from tests.faults.journal import Answer, Known, read
+from tests.faults.journal import Known, read
 from tests.faults.marts import differ, not_shown
+from tests.faults.sends import Sends
 from tests.faults.verdict import Verdict
 from tests.integration.lander.processes import wait_for
 
@@ -47,11 +48,11 @@ class Scheduled(Bout):
         """Send no more, and wait until what was taken is counted and charted, at most so long."""
         self.load.stop()
         known = read(self._journal.path)
+        sends = Sends(known)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             with contextlib.suppress(psycopg.OperationalError):
-                counted = self._counted() >= known.count(Answer.TAKEN) and not self.observer.waiting()
-                if counted and not not_shown(self):
+                if self.through(sends) and not not_shown(self):
                     break
             time.sleep(1)
         return known

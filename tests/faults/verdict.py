@@ -23,8 +23,13 @@ class Verdict:
     acknowledged: int = 0
     unknown: int = 0
     refused: int = 0
+    rejected: int | None = None
+    """Bad events, in the lake with their reason; None: nobody looked, or there was no lake, as below."""
     landed: int | None = None
-    """In the lake, and so are ``copies``; None: nobody looked, or there was no lake."""
+    """Good events in the lake, each once; ``minted`` of them were sent without an id."""
+    minted: int | None = None
+    duplicates: int | None = None
+    """Rows of events that were sent again, and ``copies``, of messages that came twice: neither counts."""
     copies: int | None = None
     counted: int | None = None
     """In the rollups; None as above."""

@@ -1,5 +1,7 @@
 """Programs are killed and stopped while events flow; the auditor, who knows every answer, finds each event once.
 
+Among the events are some that break their contracts, some that are sent again, and some without an id.
+
 ``make faults`` does the same at length. Here all is waited for twelve times as long as is promised, because this suite
 runs on machines of any speed; what is counted allows no more than there.
 """
@@ -14,6 +16,7 @@ from stack.lifecycle import Stack
 from stack.settings import StackSettings
 from tests.faults.audit import Audit
 from tests.faults.bout import Bout, Fault, Times
+from tests.faults.events import REASONS
 from tests.faults.killed import killed, paused
 from tests.faults.mischief import postgres_in_mid_transaction
 from tests.faults.plant import Plant
@@ -87,7 +90,15 @@ def test_every_event_that_was_taken_is_there_once_and_counted_once(fought: Fough
     assert fought.verdict.findings == []
     assert fought.audit is not None
     assert fought.audit.taken > 1000
-    assert fought.audit.unknown > 0, "or nothing was broken while events flowed"
+    assert fought.audit.unanswered > 0, "or nothing was broken while events flowed"
+
+
+def test_what_was_sent_again_rejected_or_had_no_id_was_among_it(fought: Fought) -> None:
+    assert fought.audit is not None
+    assert fought.audit.duplicates > 0
+    assert fought.audit.rejected > 0
+    assert fought.audit.minted > 0
+    assert set(fought.audit.reasons) == set(REASONS)
 
 
 def test_the_books_close_and_a_second_computation_is_equal(fought: Fought) -> None:
