@@ -120,7 +120,7 @@ def lost(plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Lost:
     lake = open_catalog(LakeSettings(**{n: plant.env[n.upper()] for n in LakeSettings.model_fields}))  # type: ignore[arg-type]
     named = [lake.load_table(f"events.{type_}").metadata_location for type_ in TYPES]
     bucket = Bucket(lake)
-    late = Bout(plant, folder, random.getrandbits(32), TYPES).begin()
+    late = Bout(plant, folder, random.getrandbits(32), TYPES, rate=80).begin()
     try:
         wait_for("what the backup's catalog names is gone", lambda: not any(map(bucket.has, named)), 300)
         plant.command("load", "load")
