@@ -54,7 +54,7 @@ def test_days_are_those_of_the_tenant(marts: Marts) -> None:
 
 def test_each_dashboard_says_how_many_of_its_closed_periods_changed(marts: Marts) -> None:
     for event_type in ("page_view", "purchase", "refund"):
-        marts.fresh("t", "2026-11-25 10:00", complete=NOW, event_type=event_type)
+        marts.fresh("t", "2026-11-25 10:00", complete=datetime.now(UTC), event_type=event_type)
     put(marts, "region_daily", "2026-11-01 00:00")
     put(marts, "region_daily", "2026-11-01 00:00", cause="repair")
     put(marts, "page_region_hourly", "2026-11-01 13:00")
@@ -69,7 +69,7 @@ def test_each_dashboard_says_how_many_of_its_closed_periods_changed(marts: Marts
 
 
 def test_a_dashboard_of_which_nothing_changed_says_nothing_of_it(marts: Marts) -> None:
-    marts.fresh("t", "2026-11-25 10:00", complete=NOW)
+    marts.fresh("t", "2026-11-25 10:00", complete=datetime.now(UTC))
     put(marts, "revenue_daily", "2026-11-01 00:00")
     (row,) = marts.rows("page_views_freshness", tenant=["t"])
     assert row["state"] == "Complete"
