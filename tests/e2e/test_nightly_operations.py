@@ -56,7 +56,7 @@ def test_a_full_rebuild_shows_each_model_and_changes_no_number(
 ) -> None:
     before = warehouse.checksum(demo["tenant"])
     run = airflow.trigger("rebuild_marts")
-    warehouse.until("the rebuild ends", lambda: airflow.state("rebuild_marts", run) in {"success", "failed"}, 900)
+    warehouse.until("the rebuild ends", lambda: airflow.state("rebuild_marts", run) in {"success", "failed"}, 1500)
     assert airflow.state("rebuild_marts", run) == "success"
     tasks = airflow.get(f"dags/rebuild_marts/dagRuns/{run}/taskInstances", limit=100)["task_instances"]
     names = {task["task_id"] for task in tasks}
