@@ -9,6 +9,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from rich.console import Console
 from rich.table import Table as Grid
+from sqlalchemy.exc import SQLAlchemyError
 
 from collector.collectors import held_back, known
 from collector.lake import (
@@ -133,18 +134,23 @@ def recover(
     """
     log.configure("lake", "WARNING")
     settings = LanderSettings.read()
-    catalog = open_catalog(settings)
-    bucket = Bucket(catalog)
     database = Database(settings.lander_dsn.get_secret_value(), settings.land_lock_seconds)
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     found = []
     try:
+        catalog = open_catalog(settings)
+        bucket = Bucket(catalog)
         for table in bucket.tables():
             one = recovered(catalog, bucket, table, database) if yes else look(catalog, bucket, table)
             found.append(one)
             console.print(_told(one))
     except (LanderAtWork, CommitFailedException, DatabaseAway) as error:
         typer.echo(f"lake: {error}", err=True)
+        raise typer.Exit(1) from error
+    except (OSError, SQLAlchemyError) as error:
+        typer.echo(
+            f"lake: the bucket or the catalog does not answer: {error}; what was said is done, ask again", err=True
+        )
         raise typer.Exit(1) from error
     changed = sum(one.changes for one in found)
     console.print(
@@ -161,7 +167,7 @@ def recover(
 def _told(one: Recovered) -> str:
     named = one.was.rpartition("/")[2] if one.was else "nothing"
     at = f": {one.newest.name}, land_seq {one.land_seq}; the catalog named {named}" if one.newest else ""
-    over = "".join(f"; passed over {location}, which lacks files" for location in one.passed)
+    over = "".join(f"; passed over {location}, which lacks files or is damaged" for location in one.passed)
     return f"{one.table}: {one.what.value}{at}{over}"
 
 

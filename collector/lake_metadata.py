@@ -11,6 +11,7 @@ from itertools import groupby
 
 from pyarrow.fs import FileInfo, FileSelector, FileType
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import ValidationError
 from pyiceberg.io import load_file_io
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import ManifestEntryStatus, ManifestFile
@@ -76,7 +77,7 @@ class Bucket:
         return sorted(found, key=number, reverse=True)
 
     def newest(self, identifier: str) -> tuple[Committed | None, list[str]]:
-        """The newest metadata of which every file is there, and the locations of those newer ones that lack some.
+        """The newest metadata of which every file is there; and where newer ones lie that lack some, or are damaged.
 
         A commit that failed may leave its metadata behind, under the number of the one that was made in its place. It
         is as good where its files are there, for rows and offsets are in it together; where they were removed, it is
@@ -84,7 +85,12 @@ class Bucket:
         """
         passed: list[str] = []
         for _, rivals in groupby(self.commits(identifier), number):
-            read = [Committed(location, self._read(location)) for location in rivals]
+            read = []
+            for location in rivals:
+                try:
+                    read.append(Committed(location, self._read(location)))
+                except (ValidationError, ValueError):  # no JSON, or of no table
+                    passed.append(location)
             for one in sorted(read, key=lambda c: c.metadata.last_updated_ms, reverse=True):
                 if self._whole(one.metadata):
                     return one, passed

@@ -1,99 +1,25 @@
-"""The catalog is lost, or an old one is put back: what the bucket has is found again, and nothing is made over it."""
+"""The catalog is lost, or an old one is put back: what the bucket has is found again."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import create_autospec
 
-import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
+from sqlalchemy.exc import OperationalError
+from typer.testing import CliRunner
 
-from collector import suppressed
-from collector.lake import CatalogLost, TableSpec, arrow_schema_of, ensure_table
+from collector import lake_commands, suppressed
+from collector.lake import CatalogLost, ensure_table
 from collector.lake_metadata import Bucket, number
 from collector.lake_recover import LanderAtWork, What, look, recover
-from collector.land_commit import State, commit
 from collector.land_db import Database
-from collector.land_events import EventDecoder
-from collector.land_rejects import Rejects
 from collector.land_settings import LanderSettings
-from collector.land_status import Servers
-from collector.land_table import TableLander
-from collector.land_topic import Brokers, TopicInfo
 from collector.suppressed import Person, Suppressed
-from contracts.columns import LakeColumn
-from contracts.model import Contract
-from contracts.registry import Registry
-
-SPEC = TableSpec(
-    "events.test",
-    (
-        LakeColumn("n", "long", True, "A number."),
-        LakeColumn("at", "timestamp", True, "When."),
-        LakeColumn("land_seq", "long", True, "The commit."),
-    ),
-    "at",
-    "A table.",
-)
-AT = datetime(2026, 11, 20, tzinfo=UTC)
-SCHEMA = arrow_schema_of(column for column in SPEC.columns if column.name != "land_seq")
-KEPT = 20
-"""So many metadata files before the newest a table keeps (collector/lake.py)."""
-Open = Callable[[], SqlCatalog]
-
-
-class AtRest(Database):
-    """A warehouse in which nobody holds the tables that are asked for, unless told."""
-
-    def __init__(self, *, held: bool = False, lost: bool = False) -> None:
-        super().__init__("postgresql://nowhere", 30)
-        self.held, self.lost = held, lost
-
-    def try_lock(self, table: str) -> int | None:
-        return None if self.held else 1
-
-    def check(self, session: int) -> bool:
-        return not self.lost
-
-    def unlock(self, table: str) -> None:
-        """Nothing."""
-
-
-@pytest.fixture
-def reopened(tmp_path: Path) -> Iterator[Open]:
-    """Opens the catalog as its file in the folder is by now."""
-    made: list[SqlCatalog] = []
-
-    def again() -> SqlCatalog:
-        made.append(SqlCatalog("lake", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/lake"))
-        return made[-1]
-
-    yield again
-    for catalog in made:
-        catalog.close()
-
-
-@pytest.fixture
-def catalog(reopened: Open) -> SqlCatalog:
-    return reopened()
-
-
-def land(catalog: SqlCatalog, times: int = 1) -> Table:
-    table = ensure_table(catalog, SPEC)
-    for _ in range(times):
-        base = State.of(table.properties)
-        rows = pa.Table.from_pylist([{"n": base.land_seq + 1, "at": AT}], schema=SCHEMA)
-        table = commit(catalog, table, rows, base, base.moved("topic", {0: base.land_seq + 1}))
-    return table
-
-
-def landed(catalog: SqlCatalog) -> list[int]:
-    return sorted(row["n"] for row in catalog.load_table(SPEC.identifier).scan().to_arrow().to_pylist())
+from tests.unit.lander.lake_kit import AT, KEPT, SPEC, AtRest, Open, land, landed
 
 
 def manifests(table: Table) -> set[str]:
@@ -153,81 +79,6 @@ def test_without_any_catalog_every_table_is_put_back_also_the_list_of_who_was_fo
     assert landed(catalog) == [1, 2]
     assert suppressed.read(catalog, key, 1).holds("acme", "user", "u-1")
     assert {look(catalog, bucket, table).what for table in bucket.tables()} == {What.AS_IT_IS}
-
-
-def test_no_table_is_made_over_one_that_the_catalog_has_lost(reopened: Open, tmp_path: Path) -> None:
-    newest = land(reopened(), 2)
-    (tmp_path / "catalog.db").unlink()
-    catalog = reopened()
-    with pytest.raises(CatalogLost, match="watershed lake recover") as refused:
-        ensure_table(catalog, SPEC)
-    assert newest.metadata_location in str(refused.value)
-    with pytest.raises(NoSuchTableError):
-        catalog.load_table(SPEC.identifier)
-    shutil.move(tmp_path / "lake" / "events" / "test", tmp_path / "away")
-    land(catalog)
-    assert landed(catalog) == [1]
-
-
-def test_a_lander_stops_at_a_table_that_the_catalog_has_lost(reopened: Open, tmp_path: Path) -> None:
-    contract = Registry.load().newest("page_view")
-    table = ensure_table(reopened(), contract)
-    base = State.of(table.properties)
-    commit(reopened(), table, pa.table({}), base, base.moved("topic", {0: 1}))
-    (tmp_path / "catalog.db").unlink()
-    lander = landing(contract, reopened())
-    lander.run()
-    assert lander.status.phase == "stopped"
-    assert "`watershed lake recover` puts it back" in (lander.not_ready or "")
-
-
-def landing(contract: Contract, catalog: SqlCatalog) -> TableLander:
-    """A lander that ends where others wait for somebody to decide."""
-
-    class Ended(AtRest):
-        def __init__(self) -> None:
-            super().__init__()
-            self.session = 1
-
-        def unlock(self, table: str) -> None:
-            lander.stop()
-
-    topic = TopicInfo("topic", frozenset({0}))
-    brokers = create_autospec(Brokers, instance=True)
-    brokers.describe_one.return_value = topic
-    settings = LanderSettings(
-        kafka_bootstrap_servers="nowhere:1", s3_endpoint="http://nowhere", aws_access_key_id="a",
-        aws_secret_access_key=SecretStr("s"), lake_warehouse="s3://lake", lake_catalog_uri=SecretStr("sqlite://"),
-        lander_dsn=SecretStr("postgresql://nowhere"), visitor_hash_key=SecretStr("k" * 32),
-    )  # fmt: skip
-    servers = Servers(lambda: catalog, brokers, Ended(), create_autospec(Rejects, instance=True))
-    lander = TableLander(contract.topic, lambda: EventDecoder(contract, b"k" * 32), servers, settings)
-    return lander
-
-
-def test_what_was_made_and_never_committed_to_is_made_again(reopened: Open, tmp_path: Path) -> None:
-    """Of two who make a table at once, one leaves such a file; so does one that is killed before the catalog knows."""
-    ensure_table(reopened(), SPEC)
-    (tmp_path / "catalog.db").unlink()
-    catalog = reopened()
-    assert Bucket(catalog).tables() == []
-    land(catalog)
-    assert landed(catalog) == [1]
-
-
-def test_another_who_makes_the_table_meanwhile_and_lands_is_no_loss(
-    catalog: SqlCatalog, reopened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commits = Bucket.commits
-    others = iter([lambda: land(reopened())])
-
-    def late(self: Bucket, identifier: str) -> list[str]:
-        next(others, lambda: None)()
-        return commits(self, identifier)
-
-    monkeypatch.setattr(Bucket, "commits", late)
-    ensure_table(catalog, SPEC)
-    assert landed(catalog) == [1]
 
 
 def test_a_commit_whose_files_were_removed_is_passed_over(reopened: Open, tmp_path: Path) -> None:
@@ -333,3 +184,29 @@ def test_a_table_that_a_lander_may_be_at_work_on_is_left(reopened: Open, tmp_pat
         brought(catalog, database)
     with pytest.raises(NoSuchTableError):
         catalog.load_table(SPEC.identifier)
+
+
+def test_a_commit_that_is_damaged_is_passed_over(reopened: Open, tmp_path: Path) -> None:
+    before = land(reopened(), 2)
+    newest = land(reopened())
+    path(newest.metadata_location).write_text('{"format-version": 2, "table-uu')
+    (tmp_path / "catalog.db").unlink()
+    found = recover(catalog := reopened(), Bucket(catalog), SPEC.identifier, AtRest())
+    assert (found.what, found.passed) == (What.PUT_BACK, (newest.metadata_location,))
+    assert catalog.load_table(SPEC.identifier).metadata_location == before.metadata_location
+
+
+@pytest.mark.parametrize("away", [OSError("S3 is away"), OperationalError("connect", None, Exception("Postgres"))])
+def test_a_server_that_is_away_is_said_and_how_to_go_on(
+    catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch, away: Exception
+) -> None:
+    settings = create_autospec(LanderSettings, instance=True)
+    settings.lander_dsn, settings.land_lock_seconds = SecretStr("postgresql://nowhere"), 30
+    monkeypatch.setattr(LanderSettings, "read", lambda: settings)
+    monkeypatch.setattr(lake_commands, "open_catalog", lambda _: catalog)
+    monkeypatch.setattr(Bucket, "tables", create_autospec(Bucket.tables, side_effect=away))
+    done = CliRunner().invoke(lake_commands.app, ["recover"])
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert "does not answer" in done.output
+    assert "ask again" in done.output
