@@ -110,24 +110,14 @@ def family_rows() -> str:
     )
 
 
-def family_marts() -> str:
-    """The marts of the families that readers know, as rows of a `values` list: name, mart.
+def family_marts() -> list[tuple[str, str]]:
+    """The families that readers know with their marts: each has all that are made from the same event types."""
+    return [(title, mart) for title, name in TITLES.items() for mart in _marts_like(name)]
 
-    A family's are all that are made from the same event types.
-    """
-    return ", ".join(
-        literals([title, mart])
-        for title, name in TITLES.items()
-        for mart in sorted(
-            {
-                mart
-                for family in FAMILIES.values()
-                if family.event_types == FAMILIES[name].event_types
-                for mart in (family.hour, family.day, family.week, family.month)
-                if mart
-            }
-        )
-    )
+
+def _marts_like(name: str) -> list[str]:
+    alike = (family for family in FAMILIES.values() if family.event_types == FAMILIES[name].event_types)
+    return sorted({mart for family in alike for mart in (family.hour, family.day, family.week, family.month) if mart})
 
 
 def _grain(grain: str | None) -> tuple[str, str]:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 from superset_config.comparisons import compared, each_day
 from superset_config.families import (
-    family_marts,
     family_rows,
     grain_label,
     grain_mart,
@@ -27,7 +26,7 @@ from superset_config.literals import among, literals
 from superset_config.merges import merged, quantiles
 from superset_config.periods import period_rows, spans, timeline
 from superset_config.region_names import in_regions, region_names
-from superset_config.rows import grain_rows, in_apps, in_sales_of, span_rows, the_one, with_bounds
+from superset_config.rows import grain_rows, in_apps, in_sales_of, restated_by_family, span_rows, the_one, with_bounds
 
 MACROS: dict[str, Callable[..., str]] = {
     "spans": spans,
@@ -47,8 +46,8 @@ MACROS: dict[str, Callable[..., str]] = {
     "grain_step": grain_step,
     "grain_label": grain_label,
     "period_rows": period_rows,
-    "family_marts": family_marts,
     "family_rows": family_rows,
+    "restated_by_family": restated_by_family,
     "views_of": views_of,
     "region_names": region_names,
     "in_regions": in_regions,

@@ -4,8 +4,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from superset_config.families import family_of, grain_mart, grain_unit, grain_zone
-from superset_config.literals import MacroError, among
+from superset_config.families import family_marts, family_of, grain_mart, grain_unit, grain_zone
+from superset_config.literals import MacroError, among, literals
 
 NEVER_ADDED = {"currency": ("revenue_region_monthly", "purchases"), "metric_type": ("metric_hourly", "samples")}
 """Columns of whose values one is shown at a time: the mart that tells which is the most frequent, and by what."""
@@ -155,3 +155,19 @@ def the_one(column: str, tenants: Sequence[str], chosen: Sequence[str]) -> str:
     ) as c
     order by c.tenant, c.frequency desc, c.{column}
 )"""
+
+
+def restated_by_family() -> str:
+    """A `select` of tenant, family and periods: how many closed periods of its marts were restated in seven days.
+
+    One pass for all families (``families.family_marts``). Where a chart does not show it Postgres leaves it out.
+    """
+    rows = ", ".join(literals(each) for each in family_marts())
+    return f"""select p.tenant, m.family, count(*) as periods
+    from (
+        select distinct r.tenant, r.mart, r.period_start
+        from marts.restated_periods as r
+        where r.restated_at >= now() - interval '7 days'
+    ) as p
+    inner join (values {rows}) as m (family, mart) on m.mart = p.mart
+    group by p.tenant, m.family"""
