@@ -43,7 +43,7 @@ class Stack:
         self.secrets = dict(secrets.load(settings.watershed_state / "secrets.json"))
         self.supervisor = Supervisor(settings.watershed_state, settings.logs, settings.run)
         self.all_parts = in_order(all_parts(settings, self.secrets))
-        self.parts = _with_needs(self.all_parts, only)
+        self.parts = with_needs(self.all_parts, only)
         # The supervisor always knows all of them: bringing up a few must not take away the others.
         self.programs = [part for part in self.all_parts if isinstance(part, Program)]
 
@@ -168,7 +168,7 @@ class Stack:
                     ) from error
 
 
-def _with_needs(parts: list[Part], only: Sequence[str] | None) -> list[Part]:
+def with_needs(parts: list[Part], only: Sequence[str] | None) -> list[Part]:
     """All parts, or ``only`` the named ones and what they need."""
     if only is None:
         return parts

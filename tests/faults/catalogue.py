@@ -1,12 +1,13 @@
 """The faults that `make faults` makes."""
 
-from tests.faults import brokers, pipeline, storm
+from tests.faults import pipeline, storm
 from tests.faults.bout import Fault
 from tests.faults.clocks import skewed
 from tests.faults.cuts import cuts
 from tests.faults.disks import full
 from tests.faults.killed import SHOWS, killed, paused, postgres_immediate
 from tests.faults.mischief import postgres_in_mid_transaction
+from tests.faults.trio import taken_away
 
 OUTAGE = 15.0
 """Seconds that an outage lasts: longer than health may take to show it."""
@@ -35,8 +36,7 @@ def wired() -> list[Fault]:
 def names() -> list[str]:
     """Every fault's name."""
     return [
-        *(fault.name for fault in (*singles(), *wired(), *full(OUTAGE), *skewed(SKEWED))),
-        *brokers.NAMES,
+        *(fault.name for fault in (*singles(), *taken_away(OUTAGE), *wired(), *full(OUTAGE), *skewed(SKEWED))),
         storm.NAME,
         *pipeline.NAMES,
     ]

@@ -18,6 +18,7 @@ import psutil
 from stack.programs import Program
 from stack.settings import StackSettings
 from tests.faults.bout import End, Fault
+from tests.faults.fitting import Fitting
 from tests.faults.plant import Plant
 
 ROOMS = ("collector", "lander", "load")
@@ -36,7 +37,7 @@ def why_not() -> str | None:
     return None if shutil.which(COMPILER) else f"`{COMPILER}`, a compiler of C, is not here"
 
 
-class Clocks:
+class Clocks(Fitting):
     """A file a room that says what is added to its clock; for machines where :func:`why_not` has nothing to say."""
 
     def __init__(self, settings: StackSettings) -> None:

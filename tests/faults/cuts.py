@@ -47,7 +47,7 @@ def _between(pair: Pair, name: str, break_it: Callable[[Wire], None], seconds: f
     full = f"{pair}: {name}"
     match pair.client:
         case "collector":  # it takes events without Kafka too: its health says only where they go
-            return Fault(full, kind, make, ("collector",), seconds, checks=_spooling)
+            return Fault(full, kind, make, ("collector",), seconds, checks=spooling)
         case "lander":
             return Fault(full, kind, make, ("lander",), seconds)
     return Fault(full, kind, make, ("spark-connect",), seconds, shown=False)
@@ -84,7 +84,7 @@ def _wiring(plant: Plant) -> Wiring:
     return plant.fitting
 
 
-def _spooling(plant: Plant) -> Mapping[str, Check]:
+def spooling(plant: Plant) -> Mapping[str, Check]:
     """Whether the collector says that it sends straight to Kafka."""
 
     def check() -> str | None:

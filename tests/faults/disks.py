@@ -6,7 +6,6 @@ Each is a file system of its own, a file of some megabytes mounted through a loo
 import errno
 import os
 import subprocess
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -14,6 +13,7 @@ from typing import Self
 from stack.programs import Program
 from stack.settings import StackSettings
 from tests.faults.bout import End, Fault
+from tests.faults.fitting import Fitting
 from tests.faults.plant import Plant
 
 MEGABYTES = {"collector": 256, "s3": 512, "kafka": 512}
@@ -28,7 +28,7 @@ def why_not() -> str | None:
     return None if os.geteuid() == 0 else "only root can mount a disk of its own"
 
 
-class Disks:
+class Disks(Fitting):
     """The disks of one plant: mounted before the stack starts, over folders that are empty yet."""
 
     def __init__(self, settings: StackSettings) -> None:
@@ -44,16 +44,9 @@ class Disks:
             raise
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
     def program(self, program: Program) -> Program:
         """The collector uses its disk up; the others know of nothing."""
         return replace(program, env={**program.env, **SPARE_BYTES}) if program.name == "collector" else program
-
-    def own(self, _room: str, values: Mapping[str, str]) -> dict[str, str]:
-        """Commands know of nothing."""
-        return dict(values)
 
     def fill(self, name: str) -> Path:
         """Fill a disk to the last byte; gives the file to delete."""

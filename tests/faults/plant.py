@@ -7,36 +7,28 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
 from collector.keys import KeyFile, KeyKind
 from contracts.registry import Registry
 from stack import environment
+from stack.graph import in_order
 from stack.lifecycle import Stack
 from stack.programs import Program
 from stack.rooms import WATERSHED
 from stack.settings import REPO, StackSettings
+from tests.faults.fitting import Fitting
 
 COMMAND_SECONDS = 300
 
 
 class CommandFailed(Exception):
     """A command of the pipeline failed; the next try may not."""
-
-
-class Fitting(Protocol):
-    """What is fitted to a plant before it starts, and changes what its programs and commands are told."""
-
-    def program(self, program: Program) -> Program:
-        """The program as it has to be started."""
-
-    def own(self, room: str, values: Mapping[str, str]) -> dict[str, str]:
-        """What a command of ``room`` has to be told, instead of ``values``."""
 
 
 class Plant:
@@ -46,7 +38,7 @@ class Plant:
         self.stack = Stack(settings)
         self.fitting = fitting
         if fitting is not None:
-            parts = [fitting.program(part) if isinstance(part, Program) else part for part in self.stack.all_parts]
+            parts = in_order(fitting.parts(self.stack.all_parts))
             self.stack.all_parts = self.stack.parts = parts
             self.stack.programs = [part for part in parts if isinstance(part, Program)]
         self.env = dict(self.stack.env)

@@ -1,4 +1,4 @@
-"""``make faults``: faults on a stack of its own, one after another, and on a cluster of brokers; all is written down.
+"""``make faults``: faults on a stack of its own, one after another; all is written down.
 
 ``python -m tests.faults.run`` brings the stack up on its own ports and ends it again. Results go into
 docs/reliability.json after each fault, and from there into docs/reliability.md. Exits 1 when a promise was not kept, or
@@ -10,30 +10,28 @@ import contextlib
 import os
 import platform
 import random
-import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import psutil
 
-from stack.lifecycle import Stack
+from stack.lifecycle import Stack, with_needs
 from stack.settings import LOCAL, StackSettings
 from tests.faults import clocks, disks, page, storm
 from tests.faults.bout import Bout, Fault, told
-from tests.faults.brokers import NAMES as BROKERS
-from tests.faults.brokers import lose_brokers
 from tests.faults.catalogue import OUTAGE, SKEWED, names, singles, wired
 from tests.faults.clocks import Clocks, skewed
 from tests.faults.commands import loads
 from tests.faults.disks import Disks, full
+from tests.faults.fitting import Fitting
 from tests.faults.pipeline import of_pipeline
-from tests.faults.plant import Fitting, Plant
+from tests.faults.plant import Plant
+from tests.faults.trio import Trio, taken_away
 from tests.faults.verdict import RESULTS, Verdict, keep
 from tests.faults.wiring import Wiring
 from tests.ports import FAULTS_OFFSET
@@ -115,9 +113,7 @@ class Run:
 def up(plant: Plant, parts: Sequence[str] = PARTS) -> Iterator[Plant]:
     """The plant's stack, from empty to running, and down again."""
     stack = plant.stack
-    wanted = Stack(stack.settings, only=parts)
-    names = {part.name for part in wanted.parts}
-    stack.parts = [part for part in stack.all_parts if part.name in names]
+    stack.parts = with_needs(stack.all_parts, parts)
     try:
         stack.up(_say)
         yield plant
@@ -145,7 +141,7 @@ def of_plant(run: Run) -> None:
 def of_fitted(
     run: Run,
     faults: Sequence[Fault],
-    fitting: Callable[[], AbstractContextManager[Fitting]],
+    fitting: Callable[[], Fitting],
     why_not: str | None = None,
 ) -> None:
     """Faults of a plant that something is fitted to, unless there is a reason why that cannot be."""
@@ -161,7 +157,7 @@ def of_fitted(
 
 def of_wires(run: Run) -> None:
     """Faults of the network."""
-    of_fitted(run, wired(), lambda: contextlib.closing(Wiring(run.settings)))
+    of_fitted(run, wired(), lambda: Wiring(run.settings))
 
 
 def of_disks(run: Run) -> None:
@@ -171,7 +167,7 @@ def of_disks(run: Run) -> None:
 
 def of_clocks(run: Run) -> None:
     """Clocks that differ."""
-    of_fitted(run, skewed(SKEWED), lambda: contextlib.nullcontext(Clocks(run.settings)), clocks.why_not())
+    of_fitted(run, skewed(SKEWED), lambda: Clocks(run.settings), clocks.why_not())
 
 
 def cannot() -> dict[str, str]:
@@ -199,11 +195,8 @@ def ended(asked: Iterable[str], found: Sequence[Verdict], unable: Mapping[str, s
 
 
 def of_brokers(run: Run) -> None:
-    """Three brokers that lose some."""
-    if any(map(run.wanted, BROKERS)):
-        folder = run.given.folder / "cluster"
-        shutil.rmtree(folder, ignore_errors=True)
-        run.judged(BROKERS[-1], lambda: lose_brokers(folder, random.getrandbits(31)))
+    """Of three brokers some are taken away."""
+    of_fitted(run, taken_away(OUTAGE), lambda: Trio(run.settings))
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from stack.programs import Program
 from stack.secrets import write_private
 from stack.settings import StackSettings
+from tests.faults.fitting import Fitting
 from tests.faults.s3_wire import S3Wire
 from tests.faults.wire import Wire
 from tests.integration.collector.harness import free_port
@@ -49,7 +50,7 @@ PAIRS = tuple(
 this way speaks with Redis."""
 
 
-class Wiring:
+class Wiring(Fitting):
     """A wire a pair. Made before the stack starts, whose programs are told of it; closed when it is down."""
 
     def __init__(self, settings: StackSettings) -> None:
