@@ -1,7 +1,10 @@
 """A build of marts is killed between dbt's models, a publication at each of its steps: the next run mends it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import psutil
 
 from tests.faults.bout import RECOVERS, Bout
 from tests.faults.marts import BuildRun, checksums, differ, not_shown, publish_all
@@ -51,7 +54,16 @@ FAULTS: Mapping[str, Callable[[Bout], Verdict]] = {DBT: kill_builds, PUBLISH: ki
 
 
 def _killed(name: str, bout: Bout, places: Sequence[tuple[str, str]]) -> Verdict:
-    """Kill a run at each place; after each, the next ordinary run must get through, and readers see no half of one."""
+    return broken_off(name, bout, places, _kill_at)
+
+
+def broken_off(
+    name: str, bout: Bout, places: Sequence[tuple[str, str]], break_off: Callable[[Plant, str, str], bool]
+) -> Verdict:
+    """Break a run off at each place; after each, the next ordinary run must get through; readers see no half of one.
+
+    ``break_off``: at a step as it is to write to a table; gives whether the step nevertheless came to its end.
+    """
     plant, verdict = bout.plant, Verdict(name, "pipeline", bound=RECOVERS["pipeline"])
     slowest, began = 0.0, time.monotonic()
     _something_waits(bout)
@@ -59,21 +71,21 @@ def _killed(name: str, bout: Bout, places: Sequence[tuple[str, str]]) -> Verdict
     for step, table in places:
         _something_waits(bout)
         before = checksums(bout)
-        _kill_at(plant, step, table)
+        ended = break_off(plant, step, table)
         over = time.monotonic()
-        if checksums(bout) != before:
-            verdict.findings.append(f"readers saw what {step} had done when it was killed at {table}")
+        if not ended and checksums(bout) != before:
+            verdict.findings.append(f"readers saw what {step} had done when it was broken off at {table}")
         publish_all(plant)
         slowest = max(slowest, time.monotonic() - over)
     verdict.seconds, verdict.recovered_after = round(time.monotonic() - began), round(slowest, 1)
     if slowest > verdict.bound:
-        verdict.findings.append(f"an ordinary run took {slowest:.0f} s after a kill")
+        verdict.findings.append(f"an ordinary run took {slowest:.0f} s afterwards")
     known = bout.rest(SETTLE)
     bout.judge(known, verdict)
     publish_all(plant)
     verdict.findings += not_shown(bout)
     verdict.findings += differ(bout)
-    verdict.about = f"killed at {', '.join(f'{step} ({table})' for step, table in places)}"
+    verdict.about = f"at {', '.join(f'{step} ({table})' for step, table in places)}"
     return verdict
 
 
@@ -90,8 +102,18 @@ def _something_waits(bout: Bout) -> None:
     wait_for("every type has something to publish", waits, 180)
 
 
-def _kill_at(plant: Plant, step: str, table: str) -> None:
-    """Make the steps before ``step``, begin it, and kill it as it is to write to ``table``."""
+def _kill_at(plant: Plant, step: str, table: str) -> bool:
+    with begun(plant, step, table) as (process, _):
+        kill_all(process)
+    return False
+
+
+@contextmanager
+def begun(plant: Plant, step: str, table: str) -> Iterator[tuple[psutil.Popen, Step]]:
+    """Make the steps before ``step``, and begin it: it waits before it writes to ``table``, until the step is released.
+
+    It is let through at the latest at the end, and waited for.
+    """
     run = BuildRun(plant)
     before: Mapping[str, Callable[[], object]] = {
         "claim": run.claim,
@@ -109,6 +131,10 @@ def _kill_at(plant: Plant, step: str, table: str) -> None:
         process = plant.begin(room, *words, "--run-id", run.run_id)
         try:
             failpoint.reached()
-        finally:
+            yield process, failpoint
+        except BaseException:
             kill_all(process)
+            raise
+        finally:
+            failpoint.release()
             process.wait()

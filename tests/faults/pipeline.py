@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from stack.lifecycle import Stack
 from tests.e2e.kit import Airflow
-from tests.faults import airflow_killed, airflow_runs, builds, scheduled, topics
+from tests.faults import airflow_killed, airflow_runs, builds, builds_cut, scheduled, topics
 from tests.faults.bout import Bout
 from tests.faults.plant import Plant
 from tests.faults.scheduled import Scheduled
 from tests.faults.verdict import Verdict
+from tests.faults.wiring import Wiring
 
 if TYPE_CHECKING:
     from tests.faults.run import Run
@@ -23,7 +24,7 @@ Up = Callable[[Plant, Sequence[str]], AbstractContextManager[Plant]]
 """Brings a plant of some parts up, and down again."""
 BY_COMMAND: Mapping[str, Callable[[Bout], Verdict]] = {**builds.FAULTS, **topics.FAULTS}
 BY_AIRFLOW: Mapping[str, Callable[[Scheduled], Verdict]] = {**airflow_killed.FAULTS, **airflow_runs.FAULTS}
-NAMES = (*BY_COMMAND, *BY_AIRFLOW)
+NAMES = (*BY_COMMAND, *builds_cut.FAULTS, *BY_AIRFLOW)
 PARTS = ("redis", "spark-connect", "collector", "lander")
 TYPES = ("page_view", "purchase")
 """Two that reach marts will do: each costs time in every load and build, and each step is waited for."""
@@ -37,6 +38,10 @@ def of_pipeline(run: "Run", up: Up) -> None:
     if any(map(run.wanted, BY_COMMAND)):
         with up(_empty(run), PARTS) as plant:
             _make(run, BY_COMMAND, lambda _name: Bout(plant, folder, random.getrandbits(32), **options))
+    if any(map(run.wanted, builds_cut.FAULTS)):
+        _empty(run)
+        with Wiring(run.settings) as wiring, up(Plant(run.settings, wiring), PARTS) as plant:
+            _make(run, builds_cut.FAULTS, lambda _name: Bout(plant, folder, random.getrandbits(32), **options))
     if any(map(run.wanted, BY_AIRFLOW)):
         with up(_empty(run), scheduled.PARTS) as plant, Airflow(plant.env) as airflow:
             scheduled.know_dags(airflow)

@@ -48,6 +48,8 @@ PAIRS = tuple(
 )
 """All pairs on an event's way to the rollups. The collector speaks with Kafka alone, its keys are a file; nobody on
 this way speaks with Redis."""
+BUILDS = (Pair("dbt", "postgres"), Pair("publish", "postgres"))
+"""On the way from the rollups to the marts, for which nobody asks another server."""
 
 
 class Wiring(Fitting):
@@ -57,7 +59,7 @@ class Wiring(Fitting):
         self._settings = settings
         self._listeners: dict[str, tuple[int, int]] = {}
         self.wires: dict[Pair, Wire] = {}
-        for pair in PAIRS:
+        for pair in (*PAIRS, *BUILDS):
             port = free_port() if pair.server == "kafka" else settings.port(PORTS[pair.server])
             wire = self.wires[pair] = (S3Wire if pair.server == "s3" else Wire)("127.0.0.1", port)
             if pair.server == "kafka":

@@ -5,7 +5,7 @@ from pathlib import Path
 from stack import environment, secrets
 from stack.servers import kafka_broker, spark_connect
 from stack.settings import StackSettings
-from tests.faults.wiring import PAIRS, PORTS, redirected, with_listeners
+from tests.faults.wiring import BUILDS, PAIRS, PORTS, redirected, with_listeners
 
 
 def test_ports_are_replaced_wherever_they_stand_and_only_those() -> None:
@@ -19,7 +19,7 @@ def test_what_a_client_is_told_names_each_server_that_it_has_a_wire_to(tmp_path:
     """Else that wire would be cut in vain, and the other way stay open."""
     settings = StackSettings(watershed_state=tmp_path)
     made = secrets.load(tmp_path / "secrets.json")
-    for pair in PAIRS:
+    for pair in (*PAIRS, *BUILDS):
         if pair.client == "spark-connect":
             values = spark_connect.lake_properties(settings, made, environment.LAKE_WAREHOUSE)
         else:
