@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ class Hostile:
     """What a client sends: raw bytes on a new connection, ``times`` over.
 
     ``texts`` are what ``rejected_events`` must hold of it, byte by byte; ``data`` what the events' topics must hold.
-    ``hangs``: the client sends no more, and waits. ``leaves``: it sends no more, and says so.
+    ``hangs``: the client sends no more, and waits. ``leaves``: it sends no more, and says so. ``drips``: the last so
+    many bytes come one a second, while there is no answer.
     """
 
     sent: bytes
@@ -35,6 +37,11 @@ class Hostile:
     times: int = 1
     hangs: bool = False
     leaves: bool = False
+    drips: int = 0
+
+    @property
+    def takes_long(self) -> bool:
+        return self.hangs or self.drips > 0
 
 
 class Documented(NamedTuple):
@@ -135,7 +142,12 @@ def send(port: int, hostile: Hostile, serial: int = 0) -> list[Answer]:
     received = bytearray()
     with socket.create_connection(("127.0.0.1", port), timeout=90) as connection:
         try:
-            connection.sendall(hostile.sent.replace(SERIAL, b"%08d" % serial))
+            sent = hostile.sent.replace(SERIAL, b"%08d" % serial)
+            connection.sendall(sent[: len(sent) - hostile.drips])
+            for byte in sent[len(sent) - hostile.drips :]:
+                if select.select([connection], [], [], 1)[0]:
+                    break  # there is an answer, or an end
+                connection.sendall(bytes([byte]))
             if hostile.leaves:
                 connection.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):

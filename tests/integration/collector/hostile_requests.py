@@ -74,6 +74,7 @@ LENGTHS: dict[str, Hostile] = {
     ),
     "a length too large, and the client leaves": replace(long(f"Content-Length: {len(GOOD) + 10}"), leaves=True),
     "a length too large, and the client waits": replace(long(f"Content-Length: {len(GOOD) + 10}"), hangs=True),
+    "a body that comes a byte a second": Hostile(request(GOOD), drips=len(GOOD)),
     "a length of terabytes": long("Content-Length: 9999999999999"),
     "a length over 64 bits": long("Content-Length: " + "9" * 30),
     "a negative length": long("Content-Length: -1"),
@@ -105,9 +106,11 @@ LENGTHS: dict[str, Hostile] = {
     "a chunk longer than its size": in_chunks(b"5\r\n" + GOOD + b"\r\n0\r\n\r\n"),
     "chunks without an end": replace(in_chunks(chunked(GOOD, end=b"")), leaves=True),
     "chunks without an end, and the client waits": replace(in_chunks(chunked(GOOD, end=b"")), hangs=True),
+    "chunks that come a byte a second": replace(in_chunks(chunked(*(b"%c" % byte for byte in GOOD))), drips=60),
     "a chunk with a note of 30,000 characters": in_chunks(b"1;" + b"a" * 30_000 + b"\r\n1\r\n0\r\n\r\n"),
     "chunks with trailers": in_chunks(chunked(GOOD, end=b"0\r\nX-Trailer: 1\r\n\r\n"), "Trailer: X-Trailer"),
     "a request of which only half a head comes": replace(Hostile(b"POST /events HTT"), leaves=True),
+    "a head that comes a byte a second": Hostile(request(GOOD), drips=len(request(GOOD))),
     "neither a length nor chunks": long(),
 }  # fmt: skip
 

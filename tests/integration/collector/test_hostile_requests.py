@@ -115,7 +115,7 @@ class Tried:
 
 @pytest.fixture(scope="module")
 def tried(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tried]:
-    """All rows, each on connections of its own, one after the other; those that hang meanwhile, all at once."""
+    """All rows, each on connections of its own, one after the other; those that take long meanwhile, all at once."""
     collector = CollectorProcess(shared_broker.login, tmp_path_factory.mktemp("hostile"))
     keys = KeyFile(collector.keys_file)
     keys.create(NEIGHBOUR, KeyKind.SERVER, secret=NEIGHBOUR_KEY)
@@ -131,10 +131,10 @@ def tried(shared_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> It
     neighbour = Neighbour(collector.url)
     with ThreadPoolExecutor(max_workers=8) as pool:
         hanging: dict[str, Future[list[Answer]]] = {
-            name: pool.submit(send, collector.port, row) for name, row in ROWS.items() if row.hangs
+            name: pool.submit(send, collector.port, row) for name, row in ROWS.items() if row.takes_long
         }
         for name, row in ROWS.items():
-            if row.hangs:
+            if row.takes_long:
                 continue
             result.answers[name] = [send(collector.port, row, serial) for serial in range(row.times)]
             said = DOCUMENTED[name]
