@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from contracts.registry import Registry
 from tests.integration.marts.warehouse_kit import LOADED_THROUGH, Minute, Warehouse
+from warehouse.causes import CAUSES
 from warehouse.migrate import migrate
 
 HOUR = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -44,6 +45,18 @@ def test_a_changed_row_of_a_closed_period_is_restated_with_old_new_and_cause(war
         ("region_hourly", "a", HOUR, {"region": "FR"}, numbers(1, 0), None, "late"),
         ("region_hourly", "a", HOUR, {"region": "IT"}, None, numbers(1, 0), "late"),
     ]
+
+
+def test_whatever_changed_a_closed_period_is_named(warehouse: Warehouse) -> None:
+    """What loads write down of late events, repairs and erasures (test_load_behaviour.py, test_repair_rejects.py)."""
+    warehouse.load([Minute(f"by {cause}", HOUR, "DE", visitors=(1,)) for cause in CAUSES])
+    warehouse.run(gates=False)
+    for cause in CAUSES:
+        warehouse.load([Minute(f"by {cause}", HOUR, "DE", visitors=(2,), views=2)], cause=cause)
+    warehouse.run(gates=False)
+    expected = {(f"by {cause}", cause) for cause in CAUSES}
+    assert set(warehouse.rows("select distinct tenant, cause from ledger.restatements")) == expected
+    assert set(warehouse.rows("select distinct tenant, cause from marts.restated_periods")) == expected
 
 
 def test_an_open_period_is_not_restated(warehouse: Warehouse) -> None:
