@@ -51,6 +51,8 @@ class Fault:
     checks: Callable[[Plant], Mapping[str, Check]] = no_checks
     load: Mapping[str, Any] = field(default_factory=dict)
     """Options of the load that is sent meanwhile."""
+    borne: bool = False
+    """Whether senders must see nothing of it: each of their events is taken."""
 
 
 @dataclass
@@ -110,10 +112,12 @@ class Bout:
             assert watch.green_after(time.monotonic(), 60) is not None, f"before {fault.name}: {watch.red()}"
             end = fault.make(self.plant)
             began = time.monotonic()
-            time.sleep(fault.lasts)
-            if fault.lasts and fault.shown:
-                watch.turns_red(began, RED_WITHIN * patience)
-            end()
+            try:
+                time.sleep(fault.lasts)
+                if fault.lasts and fault.shown:
+                    watch.turns_red(began, RED_WITHIN * patience)
+            finally:
+                end()
             over = time.monotonic() if fault.lasts else began
             behind = self.load.taken
             green = watch.green_after(over, bound)
@@ -220,6 +224,13 @@ def catch_up_within(outage: float) -> float:
 
 def _round(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
+
+
+def not_borne(verdict: Verdict) -> list[str]:
+    """What senders saw of a fault of which they must see nothing."""
+    if not verdict.unknown and not verdict.refused:
+        return []
+    return [f"{verdict.unknown} events without an answer, and {verdict.refused} refused"]
 
 
 def told(fault: Fault, times: Times) -> Verdict:

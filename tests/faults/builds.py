@@ -8,7 +8,7 @@ import psutil
 
 from tests.faults.bout import RECOVERS, Bout
 from tests.faults.marts import BuildRun, checksums, differ, not_shown, publish_all
-from tests.faults.plant import Plant, kill_all
+from tests.faults.plant import COMMAND_SECONDS, Plant, kill_all
 from tests.faults.steps import Step
 from tests.faults.verdict import Verdict
 from tests.integration.lander.processes import wait_for
@@ -137,4 +137,12 @@ def begun(plant: Plant, step: str, table: str) -> Iterator[tuple[psutil.Popen, S
             raise
         finally:
             failpoint.release()
-            process.wait()
+            _ended(process)
+
+
+def _ended(process: psutil.Popen) -> None:
+    try:
+        process.wait(COMMAND_SECONDS)
+    except psutil.TimeoutExpired:
+        kill_all(process)
+        raise

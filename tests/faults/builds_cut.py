@@ -1,4 +1,4 @@
-"""dbt and the publication are cut off from Postgres in the middle of a transaction: the next run mends it."""
+"""Claims, gates, dbt and publications are cut off from Postgres in mid-transaction: the next run mends it."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +14,8 @@ from tests.integration.lander.processes import wait_for
 
 PLACES = {
     "dbt": (("build", "intermediate.int_page_views_hourly"), ("build", "marts_build.revenue_daily")),
-    "publish": (("publish", "marts.region_daily"), ("publish", "ledger.publications")),
+    "gate": (("gate rollups", "ledger.gate_results"), ("gate marts", "ledger.gate_results")),
+    "publish": (("claim", "ledger.unpublished"), ("publish", "marts.region_daily"), ("publish", "ledger.publications")),
 }
 """By room, the steps and tables at which it is cut off, as it is to write to these."""
 GIVES_UP = 120.0

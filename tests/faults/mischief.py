@@ -3,7 +3,6 @@
 import threading
 from contextlib import suppress
 
-from stack.programs import nothing
 from tests.faults.bout import End, Fault
 from tests.faults.killed import SHOWS, postgres_immediate
 from tests.faults.plant import CommandFailed, Plant
@@ -23,7 +22,6 @@ def postgres_in_mid_transaction() -> Fault:
             loading.start()
             failpoint.reached()
             postgres_immediate().make(plant)
-            loading.join()
-        return nothing
+        return loading.join
 
     return Fault("postgres: immediate restart in mid-transaction", "pipeline", make, SHOWS["postgres"])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stack.lifecycle import Stack
@@ -31,26 +32,47 @@ TYPES = ("page_view", "purchase")
 RATE = 50
 
 
-def of_pipeline(run: "Run", up: Up) -> None:
-    """Each fault on a plant that is whole; those without Airflow first."""
-    options: dict[str, Any] = {"types": run.given.types or TYPES, "rate": RATE}
-    folder = run.given.folder / "journals"
+def of_builds(run: "Run", up: Up) -> None:
+    """Each fault by command, on a plant without Airflow."""
     if any(map(run.wanted, BY_COMMAND)):
         with up(_empty(run), PARTS) as plant:
-            _make(run, BY_COMMAND, lambda _name: Bout(plant, folder, random.getrandbits(32), **options))
+            _make(run, BY_COMMAND, partial(_bout, run, plant))
+
+
+def of_cut_builds(run: "Run", up: Up) -> None:
+    """Each by command too, on one that is wired."""
     if any(map(run.wanted, builds_cut.FAULTS)):
         _empty(run)
         with Wiring(run.settings) as wiring, up(Plant(run.settings, wiring), PARTS) as plant:
-            _make(run, builds_cut.FAULTS, lambda _name: Bout(plant, folder, random.getrandbits(32), **options))
+            _make(run, builds_cut.FAULTS, partial(_bout, run, plant))
+
+
+def of_airflow(run: "Run", up: Up) -> None:
+    """Each with Airflow, on a plant that is whole."""
     if any(map(run.wanted, BY_AIRFLOW)):
         with up(_empty(run), scheduled.PARTS) as plant, Airflow(plant.env) as airflow:
             scheduled.know_dags(airflow)
 
             def scheduled_bout(name: str) -> Scheduled:
                 past = airflow_runs.PAST.get(name, timedelta())
-                return Scheduled(airflow, plant, folder, random.getrandbits(32), past=past, **options)
+                return Scheduled(airflow, plant, *_given(run), past=past, **_options(run))
 
             _make(run, BY_AIRFLOW, scheduled_bout)
+
+
+OF_PIPELINE = (of_builds, of_cut_builds, of_airflow)
+
+
+def _bout(run: "Run", plant: Plant, _name: str) -> Bout:
+    return Bout(plant, *_given(run), **_options(run))
+
+
+def _given(run: "Run") -> tuple[Path, int]:
+    return run.given.folder / "journals", random.getrandbits(32)
+
+
+def _options(run: "Run") -> dict[str, Any]:
+    return {"types": run.given.types or TYPES, "rate": RATE}
 
 
 def _empty(run: "Run") -> Plant:

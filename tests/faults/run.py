@@ -23,13 +23,13 @@ import psutil
 from stack.lifecycle import Stack, with_needs
 from stack.settings import LOCAL, StackSettings
 from tests.faults import clocks, disks, page, storm
-from tests.faults.bout import Bout, Fault, told
+from tests.faults.bout import Bout, Fault, not_borne, told
 from tests.faults.catalogue import OUTAGE, SKEWED, names, singles, wired
 from tests.faults.clocks import Clocks, skewed
 from tests.faults.commands import loads
 from tests.faults.disks import Disks, full
 from tests.faults.fitting import Fitting
-from tests.faults.pipeline import of_pipeline
+from tests.faults.pipeline import OF_PIPELINE
 from tests.faults.plant import Plant
 from tests.faults.trio import Trio, taken_away
 from tests.faults.verdict import RESULTS, Verdict, keep
@@ -100,13 +100,21 @@ class Run:
             with loads(plant):
                 try:
                     verdict = told(fault, bout.make(fault, patience=3, pipeline=True))
-                finally:
-                    known = bout.rest(SETTLE)
+                except Exception as error:  # nothing may be lost by what went wrong, either
+                    broke_off(verdict, error)
+                known = bout.rest(SETTLE)
             bout.judge(known, verdict)
+            if fault.borne:
+                verdict.findings += not_borne(verdict)
         except Exception as error:
-            verdict.findings.append(f"{type(error).__name__}: {error}")
-            traceback.print_exc()
+            broke_off(verdict, error)
         self.say(verdict)
+
+
+def broke_off(verdict: Verdict, error: Exception) -> None:
+    """A finding, and where it comes from."""
+    traceback.print_exc()
+    verdict.findings.append(f"{type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager
@@ -199,6 +207,14 @@ def of_brokers(run: Run) -> None:
     of_fitted(run, taken_away(OUTAGE), lambda: Trio(run.settings))
 
 
+def made(run: Run, faults: Callable[[Run], None]) -> None:
+    """Make a round of faults. One whose plant does not start, or not stop, costs no other: its faults are not made."""
+    try:
+        faults(run)
+    except Exception:
+        traceback.print_exc()
+
+
 def main() -> int:
     """Make the faults that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -231,10 +247,10 @@ def main() -> int:
         of_wires,
         of_disks,
         of_clocks,
-        partial(of_pipeline, up=up),
+        *(partial(one, up=up) for one in OF_PIPELINE),
     )
     for one in rounds:
-        one(run)
+        made(run, one)
     return ended(asked, run.found, cannot(), BROKEN_OFF if run.left > 0 else TIME_OVER)
 
 

@@ -1,8 +1,8 @@
 """Three brokers, replication factor 3, min ISR 2, all under a plant's supervisor; and one or two of them taken away."""
 
-import random
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from confluent_kafka import KafkaException
@@ -12,13 +12,14 @@ from collector.settings import CollectorSettings
 from contracts.registry import Registry
 from stack import secrets
 from stack.programs import Part, Program, StackError, Step, nothing
+from stack.secrets import write_private
 from stack.servers import kafka_broker
 from stack.settings import StackSettings
 from tests.faults.bout import RECOVERS, End, Fault
 from tests.faults.cuts import spooling
 from tests.faults.fitting import Fitting
 from tests.faults.plant import Plant
-from tests.integration.collector.harness import free_port, wait_until
+from tests.integration.lander.processes import wait_for
 
 BROKERS = ("kafka", "kafka-2", "kafka-3")
 """By their programs' names; the first is the stack's own."""
@@ -30,6 +31,8 @@ REPLICATED = {
     "share.coordinator.state.topic.replication.factor": str(COPIES),
 }
 SESSION = {"broker.session.timeout.ms": "6000", "broker.heartbeat.interval.ms": "1000"}
+PORTS, PORTS_APART = ("kafka", "kafka_rooms", "kafka_controller"), 100
+"""Each broker's ports, and how far they are from those of the one before."""
 SERVERS = "KAFKA_BOOTSTRAP_SERVERS"
 
 
@@ -45,13 +48,13 @@ class Trio(Fitting):
     def _of_node(settings: StackSettings, name: str) -> StackSettings:
         if name == BROKERS[0]:
             return settings
-        return StackSettings(
-            watershed_state=settings.data / name,
-            kafka_port=free_port(),
-            kafka_rooms_port=free_port(),
-            kafka_controller_port=free_port(),
-            kafka_heap_mb=settings.kafka_heap_mb,
-        )
+        apart = PORTS_APART * BROKERS.index(name)
+        ports = {f"{port}_port": getattr(settings, f"{port}_port") + apart for port in PORTS}
+        return settings.model_copy(update={"watershed_state": settings.data / name, **ports})
+
+    def of(self, name: str) -> StackSettings:
+        """A broker's own settings."""
+        return self._settings[name]
 
     def parts(self, parts: Sequence[Part]) -> list[Part]:
         """With two brokers more, for which the topics wait."""
@@ -88,11 +91,27 @@ class Trio(Fitting):
         return {**values, SERVERS: ",".join(map(kafka_broker.rooms_bootstrap, self._settings.values()))}
 
     def _make_topics(self) -> None:
+        topics.ensure(Registry.load(), self._collector)
+
+    @property
+    def _collector(self) -> CollectorSettings:
         servers = ",".join(map(kafka_broker.operator_bootstrap, self._settings.values()))
-        settings = CollectorSettings(
+        return CollectorSettings(
             kafka_bootstrap_servers=servers, kafka_replication_factor=COPIES, kafka_min_insync_replicas=IN_SYNC
         )
-        topics.ensure(Registry.load(), settings)
+
+    def lacking(self) -> str | None:
+        """Which partition has not all its copies, all in sync, or which topic takes less than two; None: all is well.
+
+        :raises KafkaException: the brokers are away.
+        """
+        client = kafka_broker.admin(self._settings[BROKERS[0]], self._secrets, kafka_broker.BROKER)
+        for name, topic in client.list_topics(timeout=10).topics.items():
+            for number, partition in topic.partitions.items():
+                if not len(partition.replicas) == len(partition.isrs) == COPIES:
+                    return f"{name} {number}: of copies {partition.replicas} in sync are {partition.isrs}"
+        differs = [row["topic"] for row in topics.describe(Registry.load(), self._collector) if row["differs"]]
+        return f"other settings than were asked for: {', '.join(differs)}" if differs else None
 
     def _broker(self, name: str) -> Program:
         program = kafka_broker.program(self._settings[name], self._secrets)
@@ -102,7 +121,7 @@ class Trio(Fitting):
         settings = self._settings[name]
         settings.run.mkdir(parents=True, exist_ok=True)
         properties = settings.run / "kafka.properties"
-        properties.write_text(self.configuration(name))
+        write_private(properties, self.configuration(name))
         (settings.run / "kafka-log4j2.properties").write_text(kafka_broker.LOG4J)
         if (settings.data / "kafka" / "meta.properties").exists():
             return
@@ -124,42 +143,67 @@ class Trio(Fitting):
 
 
 def taken_away(seconds: float) -> list[Fault]:
-    """Of three brokers one, which is borne, and two, which min ISR 2 does not bear: killed, and stopped for a while."""
-    shows = (*BROKERS, "collector", "lander")
+    """Of three brokers one, which is borne, and two, which min ISR 2 does not bear: killed, and stopped for a while.
+
+    Senders see nothing of either: what Kafka does not take, the collector's spool does.
+    """
+    first, second, third = BROKERS
     return [
-        Fault("three brokers: each killed, one after another", "broker", _each_killed, shows),
-        Fault("three brokers: two killed", "broker", _two_killed, shows, checks=spooling),
-        Fault("three brokers: one SIGSTOP, SIGCONT", "broker", lambda plant: _paused(plant, 1), shows, seconds),
-        Fault(
-            "three brokers: two SIGSTOP, SIGCONT", "broker", lambda plant: _paused(plant, 2), shows, seconds,
-            checks=spooling,
-        ),
-    ]  # fmt: skip
+        *(_killed(name) for name in BROKERS),
+        _killed(first, third),
+        _paused(2 * seconds, borne_by_kafka, second),
+        _paused(seconds, not_borne_by_kafka, first, second),
+    ]
 
 
-def _each_killed(plant: Plant) -> End:
-    trio = _trio(plant)
-    for name in BROKERS:
-        wait_until(lambda: not any(map(trio.not_ready, BROKERS)), 4 * RECOVERS["broker"], "three brokers are there")
-        plant.kill(name)
-    return nothing
+def _killed(*names: str) -> Fault:
+    def make(plant: Plant) -> End:
+        _whole(plant)
+        for name in names:
+            plant.kill(name)
+        return nothing
+
+    return _fault(f"kill -9 of {' and '.join(names)}", make, 0)
 
 
-def _two_killed(plant: Plant) -> End:
-    for name in _some(2):
-        plant.kill(name)
-    return nothing
+def _paused(seconds: float, shown: Callable[[Plant], None], *names: str) -> Fault:
+    """``shown`` looks at the end whether it was borne as it has to be."""
+
+    def make(plant: Plant) -> End:
+        _whole(plant)
+        with ExitStack() as pausing:
+            for name in names:
+                pausing.callback(plant.resume, plant.pause(name))
+            stopped = pausing.pop_all()
+
+        def end() -> None:
+            with stopped:
+                shown(plant)
+
+        return end
+
+    return _fault(f"SIGSTOP, SIGCONT of {' and '.join(names)}", make, seconds)
 
 
-def _paused(plant: Plant, number: int) -> End:
-    family = [process for name in _some(number) for process in plant.pause(name)]
-    return lambda: plant.resume(family)
+def _fault(name: str, make: Callable[[Plant], End], seconds: float) -> Fault:
+    shows = (*BROKERS, "collector", "lander")
+    return Fault(f"three brokers: {name}", "broker", make, shows, seconds, checks=spooling, borne=True)
 
 
-def _some(number: int) -> list[str]:
-    return random.sample(BROKERS, number)
+def borne_by_kafka(plant: Plant) -> None:
+    """While one is away, events go straight to the others."""
+    (check,) = spooling(plant).values()
+    assert (why := check()) is None, f"one of three is away, and {why}"
 
 
-def _trio(plant: Plant) -> Trio:
-    assert isinstance(plant.fitting, Trio), "this plant has one broker"
-    return plant.fitting
+def not_borne_by_kafka(plant: Plant) -> None:
+    """While two are, the one that is left takes none."""
+    (check,) = spooling(plant).values()
+    assert check() is not None, "two of three are away, and events go straight to Kafka: min ISR is not in force"
+
+
+def _whole(plant: Plant) -> None:
+    """Wait until every partition has its three copies in sync, as after a fault before: else less is tested."""
+    trio = plant.fitting
+    assert isinstance(trio, Trio), "this plant has one broker"
+    wait_for("three copies of everything are in sync", lambda: trio.lacking() is None, 4 * RECOVERS["broker"])

@@ -25,6 +25,11 @@ class Reading:
     """When what was last answered had been asked."""
     changes: list[tuple[float, str | None]] = field(default_factory=list)
 
+    @property
+    def noted_green(self) -> bool:
+        """Whether the last change that was noted is to green: it is noted a little later than it is answered."""
+        return bool(self.changes) and self.changes[-1][1] is None
+
     def now(self) -> str | None:
         """The reason, also when there is no answer."""
         asked_at = self.asked_at
@@ -74,9 +79,9 @@ class Watch:
         Seconds from ``moment`` until the last of them turned green.
         """
         while time.monotonic() - moment < seconds:
-            if not self.red() and all(reading.looked_at > moment for reading in self._readings.values()):
-                turned = [r.changes[-1][0] for r in self._readings.values() if r.changes]
-                return max(0.0, max(turned, default=moment) - moment)
+            readings = self._readings.values()
+            if not self.red() and all(r.noted_green and r.looked_at > moment for r in readings):
+                return max(0.0, max((r.changes[-1][0] for r in readings), default=moment) - moment)
             time.sleep(EVERY)
         return None
 

@@ -48,8 +48,8 @@ PAIRS = tuple(
 )
 """All pairs on an event's way to the rollups. The collector speaks with Kafka alone, its keys are a file; nobody on
 this way speaks with Redis."""
-BUILDS = (Pair("dbt", "postgres"), Pair("publish", "postgres"))
-"""On the way from the rollups to the marts, for which nobody asks another server."""
+BUILDS = (Pair("publish", "postgres"), Pair("gate", "postgres"), Pair("dbt", "postgres"))
+"""On the way from the rollups to the marts, for which nobody asks another server; who publishes claims, too."""
 
 
 class Wiring(Fitting):

@@ -9,7 +9,7 @@ from stack.servers import kafka_broker
 from stack.settings import StackSettings
 from tests.faults.plant import Plant
 from tests.faults.run import PARTS
-from tests.faults.trio import BROKERS, SERVERS, Trio
+from tests.faults.trio import BROKERS, PORTS, SERVERS, Trio
 
 
 def test_who_speaks_with_kafka_is_told_of_all_three(tmp_path: Path) -> None:
@@ -35,6 +35,14 @@ def test_a_plant_starts_all_three_and_its_topics_wait_for_them(tmp_path: Path) -
     assert set(topics.needs) >= set(BROKERS)
     brokers = [part for part in plant.stack.all_parts if isinstance(part, Program) and part.name in BROKERS]
     assert len(brokers) == len({str(part.argv) for part in brokers}) == len(BROKERS), "each on files of its own"
+
+
+def test_no_two_listen_on_one_port(tmp_path: Path) -> None:
+    settings = StackSettings(watershed_state=tmp_path, port_offset=9000)
+    trio = Trio(settings)
+    others = [port for name, port in settings.ports().items() if not name.startswith("KAFKA")]
+    theirs = [trio.of(name).port(port) for name in BROKERS for port in PORTS]
+    assert len({*others, *theirs}) == len(others) + len(theirs)
 
 
 def test_each_broker_knows_the_others_and_keeps_three_copies(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.faults import watch
-from tests.faults.watch import Watch
+from tests.faults.watch import Reading, Watch
 
 
 def test_red_and_green_are_told_from_the_moment_of_the_fault() -> None:
@@ -24,6 +24,25 @@ def test_red_and_green_are_told_from_the_moment_of_the_fault() -> None:
         over = time.monotonic()
         health["b"] = None
         assert watching.green_after(over, 30) is not None
+    finally:
+        watching.close()
+
+
+def test_green_is_told_from_when_it_turned_green_and_not_from_when_it_was_red() -> None:
+    """Who looks just between the answer and its note would take the moment of red for it."""
+
+    class Unnoted(Watch):
+        def _note(self) -> None:
+            pass
+
+    watching = Unnoted({})
+    over = time.monotonic()
+    reading = Reading(reason=None, looked_at=over + 1, changes=[(over, "is away")])
+    watching._readings["a"] = reading
+    try:
+        assert watching.green_after(over, 0.1) is None
+        reading.changes.append((over + 0.5, None))
+        assert watching.green_after(over, 30) == pytest.approx(0.5)
     finally:
         watching.close()
 

@@ -12,6 +12,7 @@ from tests.faults.verdict import Verdict
 
 HELD, BROKEN = Verdict("a", "broker"), Verdict("b", "broker", findings=["1 lost"])
 ROOT = {"c": "only root can"}
+ROUNDS = ("of_brokers", "of_plant", "of_wires", "of_disks", "of_clocks")
 
 
 @pytest.mark.parametrize(
@@ -50,14 +51,29 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
         monkeypatch.setattr("sys.argv", ["faults", "--folder", str(tmp_path), *words])
         return run.main()
 
-    for name in ("of_brokers", "of_plant", "of_wires", "of_disks", "of_clocks", "of_pipeline"):
+    for name in ROUNDS:
         monkeypatch.setattr(run, name, each)
+    monkeypatch.setattr(run, "OF_PIPELINE", [each])
     return called
 
 
 def test_a_run_that_has_time_is_through(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     assert call() == 0
     assert f"{len(run.names())} made, 0 broke a promise; 0 not made" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("broken", ROUNDS)
+def test_a_plant_that_does_not_start_costs_no_other_fault(
+    call: Call, broken: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(_running: run.Run) -> None:
+        raise RuntimeError("not ready within 180 s")
+
+    monkeypatch.setattr(run, broken, breaks)
+    call()
+    told = capsys.readouterr()
+    assert "not ready within 180 s" in told.err
+    assert f"{len(run.names())} made" in told.out, "those that follow make them here"
 
 
 def test_a_run_whose_time_is_over_fails_and_names_what_it_did_not_come_to(
