@@ -6,6 +6,14 @@ from pydantic import Field, SecretStr, model_validator
 
 from runtime.settings import Settings
 
+ANSWERS_MS = 10_000
+"""How long librdkafka waits for a broker's answer before it looks who else has the partition.
+
+A broker that hangs is out of its cluster after `broker.session.timeout.ms` (Kafka's default: 9 s); who has asked it for
+something would not notice for a minute, librdkafka's default. It is asked again for what may have been done, which
+idempotence recognises.
+"""
+
 
 class KafkaSettings(Settings):
     """Kafka; without the log-in, a broker that asks for none."""
@@ -42,6 +50,7 @@ class KafkaSettings(Settings):
         config: dict[str, Any] = {
             "bootstrap.servers": self.kafka_bootstrap_servers,
             "security.protocol": self.kafka_security_protocol,
+            "socket.timeout.ms": ANSWERS_MS,
         }
         if self._logs_in:
             config |= {
