@@ -51,11 +51,6 @@ BENCHMARKS: Mapping[str, tuple[str, str]] = {
         "Spark's answers (visitors by region) on thirty days of page views, 24 files and 10,000 rows a day, before"
         " and after `watershed lake maintain`.",
     ),
-    "reprocess": (
-        "Reprocessing",
-        "`watershed reprocess --dry-run` over one day and over ten, 100,000 page views each; memory is the most that"
-        " its process had, everything included. The Spark server has its heap, whatever is asked.",
-    ),
     "dashboards": (
         "Dashboards",
         "Seconds from asking Superset for a chart, as a browser that opens its dashboard does, to the answer, past the"
