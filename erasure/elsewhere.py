@@ -64,7 +64,7 @@ def places(settings: EraseSettings, registry: Registry, person: Person) -> list[
         Place(
             "reports and dumps",
             None,
-            "have no ids. Parquet dumps of marts hold sketches of keyed hashes: write those of the days again"
+            "have no ids. Parquet dumps of marts hold keyed hashes: write those of the days again"
             " (`watershed report dump --date …`) once they are published",
         ),
         Place(

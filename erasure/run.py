@@ -7,7 +7,7 @@
 What is left then are older snapshots and their files: see :mod:`erasure.expire`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -132,7 +132,8 @@ class Forget:
             done.tables.append(self._leave_nothing(connection, catalog, target, erasure))
         wait = timedelta(seconds=self.settings.erase_wait_seconds)
         done.minutes_touched, done.minutes_below_floor = erasures.touch(connection, erasure.erasure_id, wait)
-        told = erasures.done(connection, erasure.erasure_id, through=not done.missing)
+        newest = newest_snapshot(catalog, [target.identifier for target in targets])
+        told = erasures.done(connection, erasure.erasure_id, newest, through=not done.missing)
         numbers = {"events": told.events, "rejections": told.rejections, "missing": done.missing}
         _log.info("the lake is through", erasure=done.erasure_id, **numbers)
         return done
@@ -178,3 +179,13 @@ class Forget:
 
 def _type(target: Target) -> str:
     return target.contract.type if isinstance(target, Events) else erasures.REJECTED
+
+
+def newest_snapshot(catalog: SqlCatalog, identifiers: Iterable[str]) -> datetime:
+    """When the newest snapshot of the tables was made, by its maker's clock; long ago, where there is none."""
+    made = [
+        snapshot.timestamp_ms
+        for identifier in identifiers
+        if catalog.table_exists(identifier) and (snapshot := catalog.load_table(identifier).current_snapshot())
+    ]
+    return datetime.fromtimestamp(max(made, default=0) / 1000, UTC)

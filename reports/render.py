@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from reports.read import Column, Day, Rows
 from runtime.spreadsheet import harmless
-from warehouse.marts import NO_NUMBERS
+from warehouse.marts import written_down
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1d2733 }
@@ -33,8 +33,8 @@ FIRST = {"app_daily": "purchases"}
 
 
 def shown(rows: Rows) -> list[Column]:
-    """The columns that people read: not the tenant and the period, which the title says, and no sketches or lists."""
-    return [c for c in rows.columns if c.name not in ("tenant", "period_start") and not c.name.endswith(NO_NUMBERS)]
+    """The columns that people read: not tenant and period, which the title says; no sketches, lists or hashes."""
+    return [c for c in rows.columns if c.name not in ("tenant", "period_start") and written_down(c.name)]
 
 
 def is_number(column: Column) -> bool:
@@ -120,8 +120,8 @@ def _plain(value: object) -> str:
 
 
 def table(rows: Rows) -> str:
-    """One mart's rows of a day as CSV, without sketches and lists; times in UTC, an empty field is null."""
-    columns = [c for c in rows.columns if not c.name.endswith(NO_NUMBERS)]
+    """One mart's rows of a day as CSV, without sketches, lists and hashes; times in UTC, an empty field is null."""
+    columns = [c for c in rows.columns if written_down(c.name)]
     at = {c.name: i for i, c in enumerate(rows.columns)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -159,6 +159,8 @@ def _show(outcome: dict[str, object], console: Console) -> None:
         f" {outcome['differing']:,} differ, {outcome['replaced']:,} replaced; {outcome['seconds']} s",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+    if outcome["resumed"]:
+        console.print("went on with that run: what it had compared before was not looked at again", highlight=False)
     left_out = {
         "minutes_below_floor": "below the lake's floor: not computed",
         "minutes_waiting": "left to the load, which has them to do",

@@ -212,17 +212,19 @@ _MINUTES_KEPT: LiteralString = """
 """
 
 
-def done(connection: psycopg.Connection, erasure_id: uuid.UUID, *, through: bool) -> Erasure:
+def done(connection: psycopg.Connection, erasure_id: uuid.UUID, newest: datetime, *, through: bool) -> Erasure:
     """The newest snapshots have them no more; not ``through``: but for files that are missing.
 
-    What was noted of files is counted, of runs too that were cut short; gives the erasure as it is then.
+    ``newest``: the time of the newest of these snapshots, by the clock of whoever made it, which may be ahead: what is
+    expired is decided by such times. What was noted of files is counted, of runs too that were cut short; gives the
+    erasure as it is then.
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(Erasure)) as cursor:
         found = cursor.execute(
             """
             update ledger.erasures as e
             set
-                lake_at = case when %(through)s then now() end,
+                lake_at = case when %(through)s then greatest(now(), %(newest)s) end,
                 events = e.events + f.events,
                 rejections = e.rejections + f.rejections
             from (
@@ -234,7 +236,7 @@ def done(connection: psycopg.Connection, erasure_id: uuid.UUID, *, through: bool
             where e.erasure_id = %(id)s
             returning e.*
             """,
-            {"through": through, "rejected": REJECTED, "id": erasure_id},
+            {"through": through, "newest": newest, "rejected": REJECTED, "id": erasure_id},
         ).fetchone()
         cursor.execute("delete from ledger.erasure_files where erasure_id = %s", (erasure_id,))
     assert found is not None  # noqa: S101 - it was begun

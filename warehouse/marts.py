@@ -46,6 +46,15 @@ RANKS = ("app_created", "app_verified", "purchase")
 
 NO_NUMBERS = ("_sketch", "_by_hour")
 """How columns end that no person reads: what numbers merge from, and how a day's count grew."""
+KEYED = ("developer",)
+"""Columns that are somebody's keyed hash: it leaves a mart with the publication after an erasure, and would stay in
+what is written down of one."""
+
+
+def written_down(column: str) -> bool:
+    """Whether a mart's column goes into what is kept of it: restatements, the daily report's page and CSV."""
+    return not column.endswith(NO_NUMBERS) and column not in KEYED
+
 
 MARTS = (
     Mart("page_views_hourly", VIEWS, "hour", ()),

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from warehouse.causes import REPROCESS
-from warehouse.marts import NO_NUMBERS, Mart
+from warehouse.marts import Mart, written_down
 from warehouse.periods import touched
 from warehouse.publish_claim import Candidate
 
@@ -145,7 +145,7 @@ def write_restatements(connection: psycopg.Connection, run_id: UUID, mart: Mart,
     A quiet day that is only now known to be one, or not to lie between busy days any more, is no changed number; nor is
     one of a mart, or of a column, that a tenant's readers have not had yet (``first_fillings.py``).
     """
-    told = [name for name in _columns(connection, mart) if not name.endswith(NO_NUMBERS)]
+    told = [name for name in _columns(connection, mart) if written_down(name)]
     measures = [name for name in told if name not in mart.key]
     shown = {
         "mart": sql.Identifier("marts", mart.name),

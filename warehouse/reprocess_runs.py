@@ -14,6 +14,9 @@ Kind = Literal["dry run", "apply", "undo"]
 KEEPING = "reprocess keeping"
 """Name of the lock that is shared by transactions which write ``ledger.reprocess_rows``."""
 
+GOES_ON = timedelta(days=1)
+"""After so long a run that was cut short while it compared begins anew."""
+
 
 class AlreadyAtWork(Exception):
     """Another reprocessing runs; two would put the same in place, and two dry runs take up the same run."""
@@ -95,21 +98,24 @@ def keeping(connection: psycopg.Connection) -> Iterator[None]:
 def begin(connection: psycopg.Connection, asked: Asked) -> Run:
     """The newest run of the same that is not done, or a new one. To be called by who is alone.
 
-    What was begun with other code is given up: half of its findings would be another program's.
+    What was begun with other code is given up: half of its findings would be another program's. So is what is still
+    comparing and was begun longer than :data:`GOES_ON` ago: what has changed since in what it had compared, it does
+    not see.
     """
     found = connection.execute(
         """
-        select run_id, state, code from ledger.reprocesses
+        select run_id, state, code, state = 'comparing' and started_at < now() - %(goes_on)s as is_old
+        from ledger.reprocesses
         where
             state in ('comparing', 'compared') and kind = %(kind)s and range_from = %(start)s and range_to = %(end)s
             and types = %(types)s::text[] and tenant is not distinct from %(tenant)s::text
             and undoes is not distinct from %(undoes)s::uuid
         order by started_at desc
         """,
-        _parameters(asked),
+        {**_parameters(asked), "goes_on": GOES_ON},
     ).fetchall()
-    for run_id, state, code in found:
-        if code == asked.code:
+    for run_id, state, code, is_old in found:
+        if code == asked.code and not is_old:
             return Run(run_id, asked, state, resumed=True)
         finish(connection, run_id, "given up")
     run_id = uuid4()

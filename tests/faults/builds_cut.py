@@ -1,7 +1,8 @@
 """Claims, gates, dbt and publications are cut off from Postgres in mid-transaction: the next run mends it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 from tests.faults.bout import Bout
@@ -26,14 +27,8 @@ SWALLOWED = 15.0
 
 def _cut(room: str, plant: Plant, step: str, table: str) -> bool:
     wire = _wire(plant, room)
-    with begun(plant, step, table) as (process, _):
-        before = wire.met
-        wire.cut()
-        try:
-            wait_for(f"{step} gives up", lambda: process.poll() is not None, GIVES_UP)
-        finally:
-            wire.mend()
-        assert wire.met > before, "nobody spoke through what was broken: nothing was tested"
+    with begun(plant, step, table) as (process, _), _broken(wire, wire.cut):
+        wait_for(f"{step} gives up", lambda: process.poll() is not None, GIVES_UP)
     assert process.returncode, f"{step} was cut off at {table}, and says that all is well"
     return False
 
@@ -41,16 +36,21 @@ def _cut(room: str, plant: Plant, step: str, table: str) -> bool:
 def _swallow(room: str, plant: Plant, step: str, table: str) -> bool:
     """Postgres does meanwhile what it was asked for; only its answer waits."""
     wire = _wire(plant, room)
-    with begun(plant, step, table) as (process, failpoint):
-        before = wire.met
-        wire.stall()
-        try:
-            failpoint.release()
-            time.sleep(SWALLOWED)
-        finally:
-            wire.mend()
-        assert wire.met > before, "nobody spoke through what was broken: nothing was tested"
+    with begun(plant, step, table) as (process, failpoint), _broken(wire, wire.stall):
+        failpoint.release()
+        time.sleep(SWALLOWED)
     return bool(process.returncode == 0)
+
+
+@contextmanager
+def _broken(wire: Wire, break_it: Callable[[], None]) -> Iterator[None]:
+    before = wire.met
+    break_it()
+    try:
+        yield
+    finally:
+        wire.mend()
+    assert wire.met > before, "nobody spoke through what was broken: nothing was tested"
 
 
 def _wire(plant: Plant, room: str) -> Wire:

@@ -88,8 +88,9 @@ class Run:
             for verdict in work():
                 self.say(verdict)
         except Exception as error:
-            traceback.print_exc()
-            self.say(Verdict(name, "pipeline", findings=[f"{type(error).__name__}: {error}"]))
+            verdict = Verdict(name, "pipeline")
+            broke_off(verdict, error)
+            self.say(verdict)
 
     def one(self, plant: Plant, fault: Fault, types: Sequence[str] | None = None) -> None:
         """Make one fault and have it judged; ``types``: of the events, where none were asked for."""
@@ -207,12 +208,14 @@ def of_brokers(run: Run) -> None:
     of_fitted(run, taken_away(OUTAGE), lambda: Trio(run.settings))
 
 
-def made(run: Run, faults: Callable[[Run], None]) -> None:
-    """Make a round of faults. One whose plant does not start, or not stop, costs no other: its faults are not made."""
+def made(run: Run, faults: Callable[[Run], None]) -> bool:
+    """Make a round of faults; whether it came to its end. A plant that does not start, or not stop, costs no other."""
     try:
         faults(run)
     except Exception:
         traceback.print_exc()
+        return False
+    return True
 
 
 def main() -> int:
@@ -249,9 +252,9 @@ def main() -> int:
         of_clocks,
         *(partial(one, up=up) for one in OF_PIPELINE),
     )
-    for one in rounds:
-        made(run, one)
-    return ended(asked, run.found, cannot(), BROKEN_OFF if run.left > 0 else TIME_OVER)
+    through = [made(run, one) for one in rounds]
+    code = ended(asked, run.found, cannot(), BROKEN_OFF if run.left > 0 else TIME_OVER)
+    return code if all(through) else 1
 
 
 def _because(why: str | None) -> str:

@@ -52,7 +52,7 @@ class Trio(Fitting):
         ports = {f"{port}_port": getattr(settings, f"{port}_port") + apart for port in PORTS}
         return settings.model_copy(update={"watershed_state": settings.data / name, **ports})
 
-    def of(self, name: str) -> StackSettings:
+    def settings_of(self, name: str) -> StackSettings:
         """A broker's own settings."""
         return self._settings[name]
 

@@ -79,6 +79,28 @@ def test_other_code_does_not_go_on_with_what_was_begun(probe, tenant, arrival, m
     assert [row["state"] for row in states] == ["given up", "done"]
 
 
+def test_what_was_begun_long_ago_is_begun_anew(probe, tenant, arrival, monkeypatch):
+    """Else a dry run would find nothing of what was changed since in what it had compared."""
+    loaded(probe, tenant, arrival)
+    with monkeypatch.context() as patch:
+        patch.setattr(job.runs, "finish", die)
+        with pytest.raises(Killed):
+            probe.reprocess(tenant)
+    age = "update ledger.reprocesses set started_at = now() - %s::interval where tenant = %s"
+    probe.watershed.execute(age, (reprocess_runs.GOES_ON - timedelta(minutes=5), tenant))
+    with monkeypatch.context() as patch:
+        patch.setattr(job.runs, "finish", die)
+        with pytest.raises(Killed):
+            probe.reprocess(tenant)
+    (begun,) = probe.query("select run_id from ledger.reprocesses where tenant = %s", tenant)
+    spoil(probe, tenant, *seen(probe, tenant))
+    probe.watershed.execute(age, (reprocess_runs.GOES_ON + timedelta(minutes=5), tenant))
+    outcome = probe.reprocess(tenant)
+    assert not outcome.resumed
+    assert outcome.run_id != begun["run_id"]
+    assert outcome.differing == len(seen(probe, tenant))
+
+
 CHILD = """
 import json, sys
 from datetime import datetime

@@ -59,6 +59,25 @@ def test_whatever_changed_a_closed_period_is_named(warehouse: Warehouse) -> None
     assert set(warehouse.rows("select distinct tenant, cause from marts.restated_periods")) == expected
 
 
+def test_nobodys_hash_is_kept_of_what_a_mart_had(warehouse: Warehouse) -> None:
+    """Nothing takes it out again when somebody is forgotten: neither what is written now, nor what was before."""
+    seen = {"app_name": "X", "app_name_at": HOUR, "developer": 4711, "developer_at": HOUR}
+    app = {"tenant": "a", "minute": HOUR, "region": "DE", "category": "games", "app_id": "x", "apps": 1, **seen}
+    warehouse.loaded_through(LOADED_THROUGH, "app_created", "app_verified", "purchase", "refund")
+    warehouse.load_rows("app_created", [app])
+    warehouse.run(gates=False)
+    assert warehouse.rows("select developer from marts.app_daily") == [("4711",)]
+    warehouse.load_rows("app_created", [{**app, "apps": 2, "developer": None, "developer_at": None}], cause="erasure")
+    warehouse.run(gates=False)
+    told = "select old, new from ledger.restatements where mart = 'app_daily'"
+    ((old, new),) = warehouse.rows(told)
+    assert (old["created"], new["created"]) == (1, 2)
+    assert "developer" not in {*old, *new}
+    warehouse.rows("update ledger.restatements set old = old || '{\"developer\": \"4711\"}' where mart = 'app_daily'")
+    migrate(warehouse.dsns["WAREHOUSE"], Registry.load())
+    assert warehouse.rows(told) == [(old, new)]
+
+
 def test_an_open_period_is_not_restated(warehouse: Warehouse) -> None:
     now = LOADED_THROUGH.replace(minute=30)
     warehouse.load([Minute("a", now)])

@@ -20,6 +20,7 @@ from collector.suppressed import Person, Suppressed, subject_hash
 from contracts.registry import Registry
 from erasure import rewrite
 from erasure.expire import sweep
+from erasure.run import newest_snapshot
 from erasure.targets import Events, Rejects, Target
 from runtime.log import configure
 from tests.readable import readable
@@ -262,3 +263,15 @@ def test_rejected_bodies_that_name_them_go_and_the_rest_of_the_rejection_stays(c
     assert (kept["acme-0"]["sequence"], kept["acme-0"]["event_type"]) == (7, "page_view")
     assert json.loads(kept["acme-1"]["reasons"]) == [{"pointer": "/data/x", "keyword": "type", "message": "erased"}]
     assert forget(catalog, Rejects(ANNA))[0] == rewrite.Rewritten()
+
+
+def test_of_several_tables_the_newest_snapshot_counts_when_somebody_is_said_to_be_gone(catalog: SqlCatalog) -> None:
+    names = [PAGE_VIEW.table, REJECTED_EVENTS.identifier]
+    assert newest_snapshot(catalog, names) == datetime.fromtimestamp(0, UTC), "there is no table yet"
+    ensure_table(catalog, PAGE_VIEW)
+    assert newest_snapshot(catalog, names) == datetime.fromtimestamp(0, UTC), "nor anything in it"
+    land(catalog, view(1, "anna-4711"))
+    land(catalog, view(2, "anna-4711"), view(3, "ben"))
+    snapshot = catalog.load_table(PAGE_VIEW.table).current_snapshot()
+    assert snapshot is not None
+    assert newest_snapshot(catalog, names) == datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)

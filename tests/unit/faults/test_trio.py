@@ -41,7 +41,7 @@ def test_no_two_listen_on_one_port(tmp_path: Path) -> None:
     settings = StackSettings(watershed_state=tmp_path, port_offset=9000)
     trio = Trio(settings)
     others = [port for name, port in settings.ports().items() if not name.startswith("KAFKA")]
-    theirs = [trio.of(name).port(port) for name in BROKERS for port in PORTS]
+    theirs = [trio.settings_of(name).port(port) for name in BROKERS for port in PORTS]
     assert len({*others, *theirs}) == len(others) + len(theirs)
 
 

@@ -70,7 +70,7 @@ def test_a_plant_that_does_not_start_costs_no_other_fault(
         raise RuntimeError("not ready within 180 s")
 
     monkeypatch.setattr(run, broken, breaks)
-    call()
+    assert call() == 1, "nobody knows what a plant that does not stop has done"
     told = capsys.readouterr()
     assert "not ready within 180 s" in told.err
     assert f"{len(run.names())} made" in told.out, "those that follow make them here"
