@@ -20,6 +20,7 @@ from stack.programs import Program
 from stack.rooms import WATERSHED
 from stack.settings import REPO, StackSettings
 from tests.faults.bout import Bout
+from tests.faults.fitting import Fitting
 from tests.faults.plant import Plant
 from tests.faults.run import up
 from tests.faults.sends import Sends
@@ -34,17 +35,12 @@ pytestmark = pytest.mark.timeout(1500)
 COMMAND_SECONDS = 600
 
 
-class Hurried:
+class Hurried(Fitting):
     """A plant whose landers commit without a pause: what a backup's catalog names is gone in seconds, not minutes."""
 
     def program(self, program: Program) -> Program:
         """The lander in a hurry, the others as they are."""
         return replace(program, env={**program.env, "LAND_SECONDS": "0.1"}) if program.name == "lander" else program
-
-    def own(self, room: str, values: Mapping[str, str]) -> dict[str, str]:
-        """Commands as ever."""
-        del room
-        return dict(values)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,23 @@ def test_an_hour_of_which_not_everything_is_known_to_be_in_the_lake_is_open(kit,
     assert kit.complete_through() == THROUGH, "an open hour holds nothing back"
 
 
+def test_what_arrived_below_the_floor_is_quarantined_and_no_mistake(kit, probe, arrival):
+    days = 30
+    collector = kit.collector()
+    old = arrival(event=2, minute=-days * 24 * 60, received_after=days * 24 * 3600)
+    rows = [collector.take(kit.row(arrival(event=1))), collector.take(kit.row(old))]
+    of_type = (probe.contract.type,)
+    probe.watershed.execute("insert into ledger.lake_floor (type, floor) values (%s, %s)", (*of_type, NOON - 24 * HOUR))
+    try:
+        probe.land(rows)
+        collector.say()
+        probe.load()
+        kit.reconcile()
+    finally:
+        probe.watershed.execute("delete from ledger.lake_floor where type = %s", of_type)
+    assert kit.state() == ("balances", {"acknowledged": 2, "landed": 2, "counted": 1, "quarantined": 1})
+
+
 def test_what_the_load_has_not_read_yet_is_not_loaded_and_no_mistake(kit, probe, landed):
     landed(load=False)
     kit.reconcile()

@@ -91,6 +91,7 @@ def facts(folder: str) -> dict[str, Any]:
             "alerts": [callback.__name__ for callback in [dag.on_failure_callback] if callback],
             "timetable": type(dag.timetable).__name__,
             "schedule": str(dag.schedule),
+            "times": getattr(dag.timetable, "expression", None),
             "start": dag.start_date.isoformat() if dag.start_date else None,
             "assets": assets(dag.timetable),
             "params": dag.params.dump(),

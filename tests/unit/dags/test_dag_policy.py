@@ -104,6 +104,11 @@ def test_load_rollups_runs_each_minute_and_says_when_rollups_changed(facts: Fact
     assert task(facts, "load_rollups", "load")["outlets"] == ["rollups"]
 
 
+def test_books_close_every_five_minutes_and_what_audits_them_runs_each_night(facts: Facts) -> None:
+    times = {dag_id: facts["dags"][dag_id]["times"] for dag_id in ("reconcile_books", "audit_ids", "reprocess")}
+    assert times == {"reconcile_books": "4-59/5 * * * *", "audit_ids": "30 0 * * *", "reprocess": "0 0 * * *"}
+
+
 def test_build_marts_is_woken_by_changed_rollups_and_also_looks_by_itself(facts: Facts) -> None:
     build = facts["dags"]["build_marts"]
     assert build["timetable"] == "AssetOrTimeSchedule"

@@ -356,3 +356,10 @@ def test_no_role_is_handed_every_dataset_or_database() -> None:
         if role.get("like") == "Alpha":
             for everything in ("all_database_access", "all_datasource_access"):
                 assert [everything, everything] in role["without"]
+
+
+def test_an_hour_out_of_balance_is_a_red_tile() -> None:
+    (tile,) = (chart for chart in CHARTS if chart.path.endswith("data_quality/books_red.yaml"))
+    (rule,) = tile.content["params"]["conditional_formatting"]
+    assert (rule["operator"], rule["targetValue"], rule["colorScheme"]) == (">", 0, "#B03A2E")
+    assert rule["column"] == tile.content["slice_name"]
